@@ -1,0 +1,20 @@
+"""Fixtures for every test: real servers, and an environment that says nothing about the machine."""
+
+import os
+
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.metastore",
+    "tests.fixtures.azurite",
+    "tests.fixtures.simulator",
+]
+
+# Settings of the product, of Azure's SDKs and of libpq would reach into the tests. PG_BINDIR stays: it chooses the
+# PostgreSQL that the tests run against.
+_FOREIGN = ("SYNCBRIDGE_", "AZURE_", "AzureWebJobs", "FUNCTIONS_", "WEBSITE_", "IDENTITY_", "MSI_", "PG")
+_KEPT = ("PG_BINDIR",)
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith(_FOREIGN) and name not in _KEPT]:
+        del os.environ[name]
