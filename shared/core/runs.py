@@ -1,0 +1,81 @@
+"""Runs, their counts, conflict records and watermark cursors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.core.ids import Digest, FieldNo, Identity, ItemId, ListId
+
+
+class RunType(StrEnum):
+    PUSH = "PUSH"
+    INGRESS = "INGRESS"
+    CDC = "CDC"
+    BACKFILL = "BACKFILL"
+    DRIFT = "DRIFT"
+
+
+class RunStatus(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"
+    HELD = "HELD"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """Counts of confirmed work; they add up."""
+
+    items_processed: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    adopted: int = 0
+    conflicts: int = 0
+    items_failed: int = 0
+    """Parked in this run."""
+    delayed: int = 0
+    awaiting_approval: int = 0
+    ru: int = 0
+    requests: int = 0
+
+    def __add__(self, other: "RunCounts") -> "RunCounts":
+        return RunCounts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRecord:
+    """A losing value, logged with the intent (pending) and final at the confirmation."""
+
+    op: UUID
+    identity: Identity
+    field_no: FieldNo
+    column: str
+    winner: str
+    """ROW or ITEM."""
+    policy: str
+    losing_value: str | None = field(repr=False)
+    """Canonical text of the value that lost: kept so that a person can bring it back; never in a log or a repr."""
+    winning_digest: Digest
+    base_digest: Digest | None
+    list_id: ListId | None
+    item_id: ItemId | None
+    item_modified: datetime | None = None
+    item_editor: str | None = None
+    row_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkCursor:
+    """A keyset position: cursor column's text form and the identity of the last row taken; with its fingerprint."""
+
+    value: str
+    identity: Identity | None
+    fingerprint: bytes
+    details: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,273 @@
+"""What the engine needs of the world, as Protocols. Adapters satisfy them without inheriting; fakes pass the same contract suites."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from shared.core.backlog import BacklogCounts, Claim, Claimed, Lane, Mark, Reason
+from shared.core.definition import SourceSpec, SyncDefinition, TargetList
+from shared.core.ids import (
+    ClaimToken,
+    DefinitionId,
+    ETag,
+    Identity,
+    InstanceId,
+    ItemId,
+    ListId,
+    MarkNumber,
+    RunId,
+    Stamp,
+    Subject,
+)
+from shared.core.items import DeltaPage, ItemWrite, Look, Outcome
+from shared.core.ledger import LedgerEntry
+from shared.core.runs import ConflictRecord, RunCounts, WatermarkCursor
+from shared.core.source import Row
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds, for measuring leases from this side."""
+
+
+class IdSource(Protocol):
+    def uuid(self) -> UUID: ...
+
+
+# ---------------------------------------------------------------- the source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkBound:
+    """How far a watermark may be stored. `exact` False: a right is missing, an overlap has to make up for it."""
+
+    upper: datetime | None
+    """None: must not move now (a prepared transaction exists)."""
+    exact: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkPage:
+    identities: tuple[tuple[Identity, Stamp], ...]
+    last: WatermarkCursor | None
+    complete: bool
+
+
+class SourceTables(Protocol):
+    """Reading one PostgreSQL database. Raises SourceUnavailable, RowsHidden, PermissionMissing, ConfigurationError."""
+
+    def copy_stamps(self, spec: SourceSpec) -> AbstractContextManager[Iterator[bytes]]:
+        """COPY BINARY blocks of (identity text, stamp bigint) of every row in scope; ends with the trailer."""
+
+    def read_rows(self, spec: SourceSpec, identities: Sequence[Identity]) -> Mapping[Identity, Row]:
+        """The rows that exist, in scope or not, by key, in one statement of the PRIMARY; identities compared as text.
+
+        A row whose printed identity is not the one asked for counts as absent."""
+
+    def watermark_bound(self, spec: SourceSpec) -> WatermarkBound: ...
+
+    def watermark_page(self, spec: SourceSpec, after: WatermarkCursor | None, limit: int) -> WatermarkPage: ...
+
+    def select_identities(self, spec: SourceSpec, limit: int, after: Identity | None) -> tuple[Identity, ...]:
+        """Identities in scope, for command marks by condition (the spec's scope); ordered, keyset by identity text."""
+
+    def estimated_rows(self, spec: SourceSpec) -> int: ...
+
+
+# ---------------------------------------------------------------- the list
+
+
+class ListStore(Protocol):
+    """Items of one list through the governed client. One instance per definition, lane and run."""
+
+    def look(self, target: TargetList, items: Sequence[ItemId]) -> Mapping[ItemId, Look]:
+        """Read items by id. ListGone and missing rights come back as Stopped, never as an absent item."""
+
+    def find(self, target: TargetList, sync_keys: Sequence[str]) -> Mapping[str, Look]:
+        """Read items by their sync key (the unique hidden column)."""
+
+    def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[UUID, Outcome]:
+        """At most 20 writes, in one $batch; an outcome for every op."""
+
+    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Mapping[str, object]] | None:
+        """Field values of the versions written after `etag`, oldest first; None where the list keeps no history."""
+
+    def delta(self, target: TargetList, token: str | None) -> DeltaPage: ...
+
+    def enumerate(self, target: TargetList, token: str | None) -> DeltaPage:
+        """Every item's id and eTag by plain paging; `complete` at the end."""
+
+
+# ---------------------------------------------------------------- the metastore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What settle concluded about one claimed subject; all of a page is written in one transaction.
+
+    Exactly one of: entry moves (settled), parked, delayed, awaiting, or nothing but the mark's removal.
+    """
+
+    claimed: Claimed
+    entry: LedgerEntry | None = None
+    """The new ledger entry, written only if the claim is still held."""
+    remove_mark: bool = True
+    """Remove the mark if its number is unchanged; else release the claim and leave the subject due."""
+    park: "Parking | None" = None
+    due_in: timedelta | None = None
+    """Leave the subject due after this time (release the claim)."""
+    add_reasons: frozenset[Reason] = frozenset()
+    await_approval: bool = False
+    marks: tuple[Mark, ...] = ()
+    """Other subjects that became due by this conclusion, in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parking:
+    code: str
+    message: str
+    """A sentence for a person; no row values."""
+    retry_in: timedelta | None
+    """None: only a person's retry, or a new mark, makes it due again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentUpdate:
+    """Before acting: the entry with its new intents, and conflicts that are pending with them."""
+
+    claimed: Claimed
+    entry: LedgerEntry
+    conflicts: tuple[ConflictRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """What the comparison of a scan with the ledger found."""
+
+    scanned: int
+    ledger: int
+    """Entries with a row, before the scan."""
+    new: int
+    changed: int
+    gone: int
+
+
+class Backlog(Protocol):
+    def mark(self, definition: DefinitionId, marks: Iterable[Mark]) -> int:
+        """Marks in the order of their hash, in chunks; returns how many were made or renumbered."""
+
+    def next_number(self) -> MarkNumber:
+        """From the marks' sequence: put before a delta page is requested, it orders the page against confirmations."""
+
+    def claim(
+        self, definition: DefinitionId, *, limit: int, lease: timedelta, token: ClaimToken, lanes: Sequence[Lane]
+    ) -> Claim: ...
+
+    def still_held(self, token: ClaimToken, subjects: Sequence[Claimed]) -> frozenset[bytes]:
+        """Keys of those subjects whose claim is still ours and has not run out."""
+
+    def release(self, token: ClaimToken, subjects: Sequence[Claimed], *, due_in: timedelta | None = None) -> None: ...
+
+    def counts(self, definition: DefinitionId) -> BacklogCounts: ...
+
+
+class Ledger(Protocol):
+    def entries(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, LedgerEntry]: ...
+
+    def by_items(
+        self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
+    ) -> Mapping[ItemId, LedgerEntry]: ...
+
+    def intend(self, definition: DefinitionId, token: ClaimToken, updates: Sequence[IntentUpdate]) -> frozenset[bytes]:
+        """Writes the intents of the subjects whose claim is still held; returns their keys. One transaction."""
+
+    def confirm(
+        self,
+        definition: DefinitionId,
+        token: ClaimToken,
+        confirmations: Sequence[Confirmation],
+        *,
+        run: RunId | None,
+        counts: RunCounts,
+    ) -> frozenset[bytes]:
+        """Ledger, backlog, conflict log and run counters in one transaction, only for subjects whose claim is held.
+
+        Backlog rows are locked by claim first. Returns the keys that were confirmed; the others are marked DOUBT."""
+
+
+class Scans(Protocol):
+    """The unlogged table of one run's scan, in the metastore."""
+
+    def load(self, definition: SyncDefinition, run: RunId, blocks: Iterator[bytes]) -> int: ...
+
+    def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult: ...
+
+    def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
+        """Marks what differs, in hash order, a chunk per transaction; yields after each. With hold_deletes the rows
+        that are gone wait for approval instead of becoming due. A subject that waits and whose row is back becomes due."""
+
+    def drop(self, run: RunId) -> None: ...
+
+
+class Cursors(Protocol):
+    def get_watermark(self, definition: DefinitionId, instance: InstanceId) -> WatermarkCursor | None: ...
+
+    def advance_watermark(
+        self,
+        definition: SyncDefinition,
+        *,
+        expected: WatermarkCursor | None,
+        new: WatermarkCursor | None,
+        marks: Sequence[Mark],
+    ) -> bool:
+        """Marks and cursor in one transaction; False: the cursor was not `expected` any more, nothing was written."""
+
+
+class Budget(Protocol):
+    """RU of one (tenant, application), shared by every process."""
+
+    def take(self, ru: int, lane: Lane) -> float:
+        """Seconds to wait before asking again; 0.0: granted."""
+
+    def charge(self, ru: int) -> None:
+        """RU that were spent beyond what was taken (negative: refund)."""
+
+    def penalize(self, seconds: float) -> None:
+        """Graph said 429 or 503: nobody sends before now + seconds, then one request at a time first."""
+
+    def observe(self, *, limit: int, remaining: int, reset: float) -> None:
+        """RateLimit headers."""
+
+
+class Runs(Protocol):
+    def add_counts(self, run: RunId, counts: RunCounts) -> None: ...
+
+    def note(self, run: RunId, note: str) -> None:
+        """A sentence that explains what the run did or why it did nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRequest:
+    kind: str
+    """DELETE_GUARD, CHANGE_GUARD, EMPTY_SOURCE, FEWER_ROWS, SCOPE_CHANGED, LIST_GONE, ROWS_HIDDEN, CONFIGURATION, ALARM."""
+    explanation: str
+    details: Mapping[str, int | str | float]
+    deletes_only: bool = False
+
+
+class Holds(Protocol):
+    def open(self, definition: DefinitionId, request: HoldRequest, run: RunId | None) -> UUID:
+        """One open hold per definition and kind: a second request returns the first."""
+
+    def blocking(self, definition: DefinitionId) -> Sequence[HoldRequest]:
+        """Open holds that stop the whole definition."""
+
+    def allow_deletes(self, definition: DefinitionId, wanted: int, *, limit: int) -> int:
+        """How many of `wanted` deletes fit into the rolling day's allowance; they are taken from it."""
