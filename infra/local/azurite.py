@@ -44,7 +44,9 @@ class Azurite:
         self.child.stop()
 
 
-def start(location: Path, *, port: int | None = None, environ: Mapping[str, str] = os.environ) -> Azurite:
+def start(
+    location: Path, *, port: int | None = None, environ: Mapping[str, str] = os.environ, keep_open: tuple[int, ...] = ()
+) -> Azurite:
     """Start the queue service with its data in `location`; `port` is preferred, not promised.
 
     Raises LocalStackError with one sentence that says what to do.
@@ -59,6 +61,7 @@ def start(location: Path, *, port: int | None = None, environ: Mapping[str, str]
         log=location / "log",
         cwd=location,
         env={"PATH": environ.get("PATH", ""), "HOME": str(location)},
+        keep_open=keep_open,
     )
     wait_until(child, lambda: answers(port) or None)
     return Azurite(child=child, port=port)

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,11 +72,13 @@ def start(
     durable: bool = False,
     environ: Mapping[str, str] = os.environ,
     settings: Mapping[str, str] | None = None,
+    keep_open: tuple[int, ...] = (),
 ) -> PostgresServer:
     """Start a server, with a new data directory if `base` holds none.
 
     `base` defaults to a new directory below the system's temporary one. `port` is preferred, not promised. `password`
-    is that of the superuser and needed again with every later start on the same base. `durable` keeps fsync on.
+    is that of the superuser and needed again with every later start on the same base. `durable` keeps fsync on. The
+    server inherits the file descriptors `keep_open`.
     Raises LocalStackError with one sentence that says what to do.
     """
     account = server_account()
@@ -96,7 +97,6 @@ def start(
     if not (data / "PG_VERSION").exists():
         _initialise(binaries, base, data, password, account)
     _check_version(binaries, data)
-    _await_predecessor(data)
     port = free_port(port)
     options = _SETTINGS | ({} if durable else _THROW_AWAY) | dict(settings or {})
     child = spawn(
@@ -106,6 +106,7 @@ def start(
         env=_ENVIRONMENT,
         account=account,
         stop_signal=signal.SIGINT,
+        keep_open=keep_open,
     )
     wait_until(child, lambda: _is_ready(data, child.process.pid))
     return PostgresServer(child=child, base=base, port=port, password=password, binaries=binaries)
@@ -194,29 +195,6 @@ def _check_version(binaries: Path, data: Path) -> None:
             f"The data in {data} belongs to PostgreSQL {of_data} and the binaries found are version {of_server}: "
             f"run `make clean-local` to start afresh, or point PG_BINDIR at a PostgreSQL {of_data}."
         )
-
-
-def _await_predecessor(data: Path, seconds: float = 15.0) -> None:
-    """Wait for a server of a killed stack to finish its shutdown; refuse to start beside one that stays."""
-    deadline = time.monotonic() + seconds
-    while (pid := _pid_in(data)) is not None and _is_postgres_of(pid, data):
-        if time.monotonic() > deadline:
-            raise LocalStackError(f"Another PostgreSQL (process {pid}) already runs on {data}: stop it first.")
-        time.sleep(0.05)
-
-
-def _is_postgres_of(pid: int, data: Path) -> bool:
-    result = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
-    )
-    return str(data) in result.stdout
-
-
-def _pid_in(data: Path) -> int | None:
-    try:
-        return int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
 
 
 def _is_ready(data: Path, pid: int) -> bool | None:

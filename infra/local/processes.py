@@ -67,8 +67,11 @@ def spawn(
     env: Mapping[str, str] | None = None,
     account: Account | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
+    keep_open: Sequence[int] = (),
 ) -> Child:
     """Start a command in a session of its own; its output goes to the end of `log`.
+
+    It inherits the file descriptors `keep_open` and no other.
 
     It gets `stop_signal` when the calling thread's process ends for any reason (the kernel ties the leash to the
     thread, so call this from a thread that lives as long as the child should).
@@ -84,6 +87,7 @@ def spawn(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=keep_open,
         )
     return Child(name=name, process=process, log=log, stop_signal=stop_signal)
 

@@ -1,6 +1,7 @@
 """The simulated SharePoint as a child process."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,15 @@ class Simulator:
         self.child.stop()
 
 
-def start(data: Path, *, port: int = 0, log: Path | None = None, options: tuple[str, ...] = ()) -> Simulator:
+def start(
+    data: Path, *, port: int = 0, log: Path | None = None, options: Sequence[str] = (), keep_open: tuple[int, ...] = ()
+) -> Simulator:
     """Start `python -m infra.simulator` with its data in `data`; port 0 lets the kernel choose."""
     data.mkdir(parents=True, exist_ok=True)
     log = log or data / "log"
     log.write_bytes(b"")  # so that a READY line is this process' own
     command = [sys.executable, "-m", "infra.simulator", "--port", str(port), "--data", str(data), *options]
-    child = spawn("The simulator", command, log=log, cwd=ROOT)
+    child = spawn("The simulator", command, log=log, cwd=ROOT, keep_open=keep_open)
 
     def url() -> str | None:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
