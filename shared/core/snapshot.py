@@ -1,4 +1,4 @@
-"""What introspection saw of one table: columns, constraints, indexes, and what else decides how it can be kept in step."""
+"""What introspection saw of one table: columns, constraints, indexes, and what else decides how it can be synced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,8 +93,8 @@ class TableSnapshot:
         return next((c.columns for c in self.constraints if c.kind is ConstraintKind.PRIMARY_KEY), ())
 
     def unique_sets(self) -> tuple[tuple[str, ...], ...]:
-        """Column sets that the database keeps unique for every row, whatever enforces it: primary key first, then unique
-        constraints, then plain unique indexes (valid, not partial, no expressions). Nullability is not looked at."""
+        """Column sets that the database keeps unique, whatever enforces it: primary key first, then unique constraints,
+        then plain unique indexes (valid, not partial, no expressions). Nullability is not looked at."""
         found: list[tuple[str, ...]] = [self.primary_key] if self.primary_key else []
         found += [c.columns for c in self.constraints if c.kind is ConstraintKind.UNIQUE]
         found += [
