@@ -14,6 +14,7 @@ from shared.core.ids import (
     DefinitionId,
     ETag,
     Identity,
+    IdentityHash,
     InstanceId,
     ItemId,
     ListId,
@@ -125,6 +126,12 @@ class Confirmation:
     """Leave the subject due after this time (release the claim)."""
     add_reasons: frozenset[Reason] = frozenset()
     await_approval: bool = False
+    await_reason: str = ""
+    """Why it waits, for a person."""
+    final_conflicts: tuple[UUID, ...] = ()
+    """Writes that landed: their pending conflicts become final."""
+    void_conflicts: tuple[UUID, ...] = ()
+    """Writes that certainly did not land: their pending conflicts are void."""
     marks: tuple[Mark, ...] = ()
     """Other subjects that became due by this conclusion, in the same transaction."""
 
@@ -135,7 +142,9 @@ class Parking:
     message: str
     """A sentence for a person; no row values."""
     retry_in: timedelta | None
-    """None: only a person's retry, or a new mark, makes it due again."""
+    """None: only a person's retry, or a changed row, makes it due again."""
+    stamp: Stamp | None = None
+    """The row's stamp when it was parked: a scan that sees the same stamp leaves it parked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +193,13 @@ class Ledger(Protocol):
     def by_items(
         self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
     ) -> Mapping[ItemId, LedgerEntry]: ...
+
+    def by_hashes(
+        self, definition: DefinitionId, hashes: Sequence[IdentityHash]
+    ) -> Mapping[IdentityHash, LedgerEntry]: ...
+
+    def live_count(self, definition: DefinitionId) -> int:
+        """Entries with a stamp: rows that the ledger believes in."""
 
     def intend(self, definition: DefinitionId, token: ClaimToken, updates: Sequence[IntentUpdate]) -> frozenset[bytes]:
         """Writes the intents of the subjects whose claim is still held; returns their keys. One transaction."""
