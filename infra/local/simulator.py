@@ -19,6 +19,11 @@ class Simulator:
     url: str
     data: Path
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rsplit(":", 1)[1].rstrip("/"))
+
     def stop(self) -> None:
         """End it; its data stays."""
         self.child.stop()

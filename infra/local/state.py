@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.local.postgres import can_enter, server_account
 
+DIRECTORY = Path(__file__).parents[2] / ".local/stack"
 _FILE = "state.json"
 
 

@@ -1,0 +1,101 @@
+"""Brings up the parts of a stack in order: PostgreSQL, queues, the simulated SharePoint, the Functions host."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from infra.local import azurite, host_process, postgres, simulator, source
+from infra.local.host_process import HostKind
+from infra.local.ports import free_port
+from infra.local.postgres import PostgresServer
+from infra.local.sample.generate import Counts
+from infra.local.simulator import Simulator
+from infra.local.state import State, save
+from infra.local.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What runs, and how to reach it."""
+
+    state: State
+    server: PostgresServer
+    simulator: Simulator
+    host_url: str
+
+    @property
+    def api_url(self) -> str:
+        """The control API's root."""
+        return f"{self.host_url}/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to bring a stack up. `keep_open`: file descriptors that every part inherits (the directory's lock)."""
+
+    host: HostKind = "local"
+    durable: bool = True
+    counts: Counts
+    keep_open: tuple[int, ...] = ()
+    simulator: Sequence[str] = ()
+
+
+def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callable[[str], None]) -> Stack:
+    """Start every part, each as soon as what it needs is ready. Raises LocalStackError with what to do."""
+    keep = options.keep_open
+    save(state)  # the passwords, before anything is made with them
+    with _step(say, "PostgreSQL") as detail:
+        server = postgres.start(
+            state.postgres_base,
+            port=state.ports.get("postgres"),
+            password=state.postgres_password,
+            durable=options.durable,
+            keep_open=keep,
+        )
+        supervisor.add(server.child)
+        detail(f"version {postgres.major_version(server.binaries)} on port {server.port}")
+    with _step(say, "metastore") as detail:
+        metastore = source.prepare_metastore(server)
+        detail("migrated")
+    with _step(say, "business database") as detail:
+        made = source.prepare_source(server, password=state.source_password, counts=options.counts)
+        detail(f"{options.counts.projects:,} projects generated" if made else "found as it was")
+    with _step(say, "queues (Azurite)") as detail:
+        queues = azurite.start(state.directory / "azurite", port=state.ports.get("azurite"), keep_open=keep)
+        supervisor.add(queues.child)
+        detail(f"port {queues.port}")
+    with _step(say, "simulated SharePoint") as detail:
+        sharepoint = simulator.start(
+            state.directory / "simulator",
+            port=free_port(state.ports.get("simulator")),
+            options=options.simulator,
+            keep_open=keep,
+        )
+        supervisor.add(sharepoint.child)
+        detail(sharepoint.url)
+    with _step(say, "Functions host") as detail:
+        port = free_port(state.ports.get("host"))
+        values = {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": queues.connection_string,
+            "SYNCBRIDGE_METASTORE_DSN": metastore,
+            "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
+            "SYNCBRIDGE_SECRET_KEY": state.secret_key,
+            "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1",
+        }
+        host = host_process.start(options.host, port=port, directory=state.directory, values=values, keep_open=keep)
+        supervisor.add(host)
+        detail(f"port {port}")
+    ports = {"postgres": server.port, "azurite": queues.port, "simulator": sharepoint.port, "host": port}
+    state = replace(state, ports=ports)
+    save(state)
+    return Stack(state=state, server=server, simulator=sharepoint, host_url=f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _step(say: Callable[[str], None], name: str) -> Iterator[Callable[[str], None]]:
+    """Says what was done and how long it took; nothing if it failed."""
+    began, details = time.monotonic(), list[str]()
+    yield details.append
+    say(f"  {name:<22} {', '.join(details):<40} {time.monotonic() - began:5.1f} s")

@@ -1,0 +1,27 @@
+import stat
+from dataclasses import replace
+
+from infra.local import state as local
+
+
+def test_a_state_is_the_same_after_a_restart_and_only_its_owner_reads_the_file(tmp_path):
+    state = replace(local.load(tmp_path / "stack"), ports={"postgres": 5433})
+    local.save(state)
+
+    assert local.load(tmp_path / "stack") == state
+    assert stat.S_IMODE((tmp_path / "stack/state.json").stat().st_mode) == 0o600
+
+
+def test_two_states_share_no_secret(tmp_path):
+    one, two = local.load(tmp_path / "one"), local.load(tmp_path / "two")
+    for name in ("postgres_password", "source_password", "client_secret", "secret_key", "host_key"):
+        assert getattr(one, name) != getattr(two, name)
+        assert getattr(one, name) not in repr(one)
+
+
+def test_postgresql_lies_elsewhere_when_its_user_cannot_enter_the_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "can_enter", lambda *_: False)
+    elsewhere = local.postgres_base(tmp_path)
+    assert not elsewhere.is_relative_to(tmp_path)
+    assert elsewhere == local.postgres_base(tmp_path)
+    assert elsewhere != local.postgres_base(tmp_path / "another")
