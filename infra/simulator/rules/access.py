@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
+from .model import API, GITHUB, LEARN, Rule, documented, reported
 
 _GRANT_FLOW = f"{LEARN}/entra/identity-platform/v2-oauth2-client-creds-grant-flow"
 _ENTRA_ERRORS = f"{LEARN}/entra/identity-platform/reference-error-codes"

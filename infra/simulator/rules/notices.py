@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
+from .model import API, GITHUB, LEARN, Rule, documented, reported
 
 _POST = f"{API}/subscription-post-subscriptions"
 _SUBSCRIPTION = f"{API}/resources/subscription"

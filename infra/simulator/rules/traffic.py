@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import GITHUB, LEARN, THROTTLING, Rule, assumed, documented, reported
+from .model import GITHUB, LEARN, THROTTLING, Rule, documented, reported
 
 _BATCH = f"{LEARN}/graph/json-batching"
 _ERRORS = f"{LEARN}/graph/errors"
