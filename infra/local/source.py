@@ -3,8 +3,11 @@
 import psycopg
 from psycopg import sql
 
+from infra.local.errors import LocalStackError
 from infra.local.postgres import PostgresServer
 from infra.local.sample.generate import Counts, create
+from shared.adapters.metastore.migrations import migrate
+from shared.core.errors import SyncError
 
 METASTORE = "syncbridge"
 SOURCE = "business"
@@ -13,10 +16,13 @@ ROLE = "syncbridge_sync"
 
 def prepare_metastore(server: PostgresServer) -> str:
     """The metastore's DSN; the database is made if it is missing, and brought to the newest schema."""
-    from shared.adapters.metastore.migrations import migrate
-
     _create_database(server, METASTORE)
-    migrate(server.dsn(METASTORE))
+    try:
+        migrate(server.dsn(METASTORE), release="local")
+    except SyncError as error:
+        raise LocalStackError(
+            f"The metastore cannot be migrated: {error.message}. If its data may go, `make clean-local` starts afresh."
+        ) from error
     return server.dsn(METASTORE)
 
 

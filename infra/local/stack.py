@@ -78,6 +78,7 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         port = free_port(state.ports.get("host"))
         values = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
+            "LOCAL_HOST_FUNCTION_KEY": state.host_key,
             "AzureWebJobsStorage": queues.connection_string,
             "SYNCBRIDGE_METASTORE_DSN": metastore,
             "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
