@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, Rule, documented, reported
+from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
 
 _GRANT_FLOW = f"{LEARN}/entra/identity-platform/v2-oauth2-client-creds-grant-flow"
 _ENTRA_ERRORS = f"{LEARN}/entra/identity-platform/reference-error-codes"
@@ -88,6 +88,30 @@ AUTH: Final[tuple[Rule, ...]] = (
         source=f"{LEARN}/entra/identity-platform/access-token-claims-reference",
         broken="a token has whatever roles its app has at the moment of the call",
     ),
+    documented(
+        "AUTH-TOKEN-LIFETIME",
+        "A token lives between 60 and 90 minutes.",
+        source=f"{LEARN}/entra/identity-platform/configurable-token-lifetimes",
+        broken="expires_in is 300",
+    ),
+    documented(
+        "AUTH-TOKEN-BAD-GRANT",
+        "An unknown grant_type answers 400 unsupported_grant_type (AADSTS70003).",
+        source=_ENTRA_ERRORS,
+        broken="a token is issued whatever the grant type",
+    ),
+    documented(
+        "AUTH-OPENID-CONFIGURATION",
+        "/{tenant}/v2.0/.well-known/openid-configuration names the token endpoint of that tenant.",
+        source=f"{LEARN}/entra/identity-platform/v2-protocols-oidc",
+        broken="the document has no token_endpoint",
+    ),
+    documented(
+        "AUTH-SELECTED-ONE-SITE",
+        "A grant under Sites.Selected opens its own site and no other.",
+        source=_SELECTED,
+        broken="a grant on one site opens all sites of the tenant",
+    ),
 )
 
 SITE: Final[tuple[Rule, ...]] = (
@@ -162,5 +186,11 @@ SITE: Final[tuple[Rule, ...]] = (
         "@odata.context percent-encodes the commas of a site id.",
         source=f"{GITHUB}/microsoftgraph/msgraph-sdk-dotnet/issues/322",
         broken="the commas stand raw in @odata.context",
+    ),
+    assumed(
+        "SITE-PATH-CASE",
+        "A site path is compared without regard to case.",
+        because="SharePoint's URLs are case-insensitive everywhere else; no Graph page says it.",
+        broken="a path in another case answers 404",
     ),
 )

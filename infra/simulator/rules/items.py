@@ -135,6 +135,36 @@ ITEM: Final[tuple[Rule, ...]] = (
         source=f"{LEARN}/previous-versions/office/developer/sharepoint-2010/ee536168(v=office.14)",
         broken="values that differ in case only are both accepted",
     ),
+    reported(
+        "ITEM-ID-ASCENDS",
+        "An item's id is a decimal string, and each new item of a list has a higher one.",
+        source=_PNP,
+        broken="ids are JSON numbers",
+    ),
+    documented(
+        "ITEM-SELECT",
+        "$select on an item leaves out the members that it does not name.",
+        source=f"{LEARN}/graph/query-parameters",
+        broken="$select is ignored",
+    ),
+    reported(
+        "ITEM-DISPLAY-NAME-IS-NO-KEY",
+        "Keys in fields are internal names: a display name answers 400 as an unknown field does.",
+        source=f"{GITHUB}/microsoftgraph/msgraph-sdk-powershell/issues/3208",
+        broken="a display name is accepted as a key",
+    ),
+    reported(
+        "ITEM-WEB-URL",
+        "An item's webUrl ends in /Lists/{list}/{id}_.000.",
+        source=_PNP,
+        broken="it ends in DispForm.aspx?ID={id}",
+    ),
+    documented(
+        "ITEM-SHAREPOINT-IDS",
+        "sharepointIds is returned when $select names it, and not otherwise.",
+        source=_ITEM,
+        broken="it is always returned",
+    ),
 )
 
 ETAG: Final[tuple[Rule, ...]] = (
@@ -187,6 +217,7 @@ ETAG: Final[tuple[Rule, ...]] = (
         source=f"{API}/listitem-update",
         broken="a write without If-Match answers 412",
     ),
+    reported("ETAG-STARTS-AT-ONE", "A new item's eTag ends in 1.", source=_PNP, broken="it ends in 0"),
 )
 
 VER: Final[tuple[Rule, ...]] = (
@@ -219,5 +250,11 @@ VER: Final[tuple[Rule, ...]] = (
         "An item restored from the recycle bin has its old id and its old values.",
         because="SharePoint restores the same row; no Graph page says it.",
         broken="it comes back under a new id",
+    ),
+    documented(
+        "VER-RECYCLED-LEAVES",
+        "A deleted item waits in the recycle bin, from which a person can restore it.",
+        source="https://support.microsoft.com/en-us/office/restore-deleted-items-from-the-site-collection-recycle-bin-5fa924ee-16d7-487b-9a0a-021b9062d14b",
+        broken="a deleted item is gone for good and cannot be restored",
     ),
 )

@@ -95,6 +95,24 @@ LIST: Final[tuple[Rule, ...]] = (
         source=f"{GITHUB}/microsoftgraph/msgraph-sdk-java/issues/293",
         broken="it answers 400 invalidRequest",
     ),
+    documented(
+        "LIST-CREATE-NEEDS-TITLE",
+        "Creating a list without displayName answers 400 invalidRequest.",
+        source=f"{API}/list-create",
+        broken='a list named "New list" is made',
+    ),
+    documented(
+        "LIST-NO-ITEM-COUNT",
+        "A list has no count of its items.",
+        source=f"{API}/resources/list",
+        broken="the list facet carries itemCount",
+    ),
+    reported(
+        "LIST-BORN-WITH-TITLE",
+        "A new genericList has the writable text column Title.",
+        source=_PNP,
+        broken="Title is read-only in the column listing",
+    ),
 )
 
 COL: Final[tuple[Rule, ...]] = (
@@ -188,5 +206,41 @@ COL: Final[tuple[Rule, ...]] = (
         "A PATCH with another facet answers 400 invalidRequest and changes nothing.",
         because="no page describes a change of type, and accepting one silently would hide data loss.",
         broken="it is answered 200 and ignored",
+    ),
+    documented(
+        "COL-DELETE",
+        "Deleting a column answers 204; the column leaves the listing.",
+        source=f"{API}/columndefinition-delete",
+        broken="the column stays",
+    ),
+    assumed(
+        "COL-DELETE-DROPS-VALUES",
+        "A column made again under the name of a deleted one starts without values.",
+        because="SharePoint drops a field's storage with the field; no Graph page says it.",
+        broken="the old values reappear",
+    ),
+    assumed(
+        "COL-ONE-FACET",
+        "A creation with two facets answers 400 invalidRequest.",
+        because="a columnDefinition describes one type; the page lists the facets as alternatives.",
+        broken="the first facet wins",
+    ),
+    reported(
+        "COL-SYSTEM-READ-ONLY",
+        "The column listing shows ID, Created, Modified, Author and Editor with readOnly true.",
+        source=_CORSO,
+        broken="they are shown as writable",
+    ),
+    assumed(
+        "COL-SYSTEM-KEPT",
+        "Deleting a system column is refused with 4xx and the column stays.",
+        because="SharePoint refuses to delete sealed and base-type fields; Graph's code for it is not published.",
+        broken="a system column can be deleted",
+    ),
+    documented(
+        "COL-CHECKBOXES-MULTI",
+        "A choice column displayed as checkBoxes holds several values.",
+        source=f"{API}/resources/choicecolumn",
+        broken="it holds one string",
     ),
 )

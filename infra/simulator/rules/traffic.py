@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import GITHUB, LEARN, THROTTLING, Rule, documented, reported
+from .model import GITHUB, LEARN, THROTTLING, Rule, assumed, documented, reported
 
 _BATCH = f"{LEARN}/graph/json-batching"
 _ERRORS = f"{LEARN}/graph/errors"
@@ -206,6 +206,18 @@ ERR: Final[tuple[Rule, ...]] = (
         "A method that a resource does not have answers 405.",
         source=_ERRORS,
         broken="it answers 404",
+    ),
+    reported(
+        "ERR-ITEM-UNKNOWN",
+        "An unknown item answers 404 itemNotFound.",
+        source=f"{GITHUB}/microsoftgraph/msgraph-sdk-java/issues/293",
+        broken="it answers 400 invalidRequest",
+    ),
+    assumed(
+        "ERR-ITEM-ID-NOT-NUMERIC",
+        "An item id that is no number answers 404 itemNotFound.",
+        because="the natural reading of the error table.",
+        broken="it answers 400 BadRequest",
     ),
 )
 

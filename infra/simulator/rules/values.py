@@ -154,4 +154,34 @@ VAL: Final[tuple[Rule, ...]] = (
         because="its values are read-only by its page; whether Graph refuses or ignores the key is not published.",
         broken="the key is silently ignored",
     ),
+    documented(
+        "VAL-TEXT-MAX-LENGTH",
+        "A text column's maxLength is enforced.",
+        source=f"{API}/resources/textcolumn",
+        broken="only 255 is enforced",
+    ),
+    documented(
+        "VAL-CURRENCY",
+        "A currency comes back as a JSON number.",
+        source=f"{API}/resources/currencycolumn",
+        broken="a currency comes back as a string",
+    ),
+    assumed(
+        "VAL-DATETIME-WRONG-TYPE",
+        "Text that is no ISO 8601 time answers 400 invalidRequest in a date column.",
+        because="reported for wrong types in general (One of the provided arguments is not acceptable).",
+        broken="the text is stored",
+    ),
+    reported(
+        "VAL-LOOKUP-MULTI-NEEDS-TYPE",
+        'An array for a multi-lookup without "{column}LookupId@odata.type" answers 400.',
+        source=f"{LEARN}/answers/questions/891840",
+        broken="the annotation is not asked for",
+    ),
+    reported(
+        "VAL-PERSON-UNKNOWN",
+        "A person who is not in the User Information List answers 400.",
+        source=f"{LEARN}/answers/questions/891840",
+        broken="any id is stored",
+    ),
 )
