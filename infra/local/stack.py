@@ -14,6 +14,8 @@ from infra.local.simulator import Simulator
 from infra.local.state import State, save
 from infra.local.supervisor import Supervisor
 
+_LISTENERS = ("postgres", "azurite", "simulator", "host")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
@@ -44,11 +46,13 @@ class Options:
 def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callable[[str], None]) -> Stack:
     """Start every part, each as soon as what it needs is ready. Raises LocalStackError with what to do."""
     keep = options.keep_open
-    save(state)  # the passwords, before anything is made with them
+    ports = {part: free_port(state.ports.get(part)) for part in _LISTENERS}
+    state = replace(state, ports=ports)
+    save(state)  # before anything is made with the passwords in it
     with _step(say, "PostgreSQL") as detail:
         server = postgres.start(
             state.postgres_base,
-            port=state.ports.get("postgres"),
+            port=ports["postgres"],
             password=state.postgres_password,
             durable=options.durable,
             keep_open=keep,
@@ -62,20 +66,19 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         made = source.prepare_source(server, password=state.source_password, counts=options.counts)
         detail(f"{options.counts.projects:,} projects generated" if made else "found as it was")
     with _step(say, "queues (Azurite)") as detail:
-        queues = azurite.start(state.directory / "azurite", port=state.ports.get("azurite"), keep_open=keep)
+        queues = azurite.start(state.directory / "azurite", port=ports["azurite"], keep_open=keep)
         supervisor.add(queues.child)
         detail(f"port {queues.port}")
     with _step(say, "simulated SharePoint") as detail:
         sharepoint = simulator.start(
             state.directory / "simulator",
-            port=free_port(state.ports.get("simulator")),
+            port=ports["simulator"],
             options=options.simulator,
             keep_open=keep,
         )
         supervisor.add(sharepoint.child)
         detail(sharepoint.url)
     with _step(say, "Functions host") as detail:
-        port = free_port(state.ports.get("host"))
         values = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "LOCAL_HOST_FUNCTION_KEY": state.host_key,
@@ -85,13 +88,12 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
             "SYNCBRIDGE_SECRET_KEY": state.secret_key,
             "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1",
         }
-        host = host_process.start(options.host, port=port, directory=state.directory, values=values, keep_open=keep)
+        host = host_process.start(
+            options.host, port=ports["host"], directory=state.directory, values=values, keep_open=keep
+        )
         supervisor.add(host)
-        detail(f"port {port}")
-    ports = {"postgres": server.port, "azurite": queues.port, "simulator": sharepoint.port, "host": port}
-    state = replace(state, ports=ports)
-    save(state)
-    return Stack(state=state, server=server, simulator=sharepoint, host_url=f"http://127.0.0.1:{port}")
+        detail(f"port {ports['host']}")
+    return Stack(state=state, server=server, simulator=sharepoint, host_url=f"http://127.0.0.1:{ports['host']}")
 
 
 @contextmanager
