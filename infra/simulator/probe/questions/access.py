@@ -226,3 +226,40 @@ def precondition_body(rig: Rig) -> None:
     answer = rig.patch(f"{rig.every()}/items/{item['id']}/fields", {"Title": "c"}, headers={"If-Match": item["eTag"]})
     same(code(status(answer, 412)), "resourceModified", "error.code")
     expect("entityTagDoesNotMatch" in inner_codes(answer), f"inner codes {inner_codes(answer)}")
+
+
+@asks("AUTH-TOKEN-LIFETIME")
+def lifetime(rig: Rig) -> None:
+    seconds = status(rig.ask_token(), 200).json()["expires_in"]
+    expect(3540 <= seconds <= 5400, f"expires_in {seconds}")
+
+
+@asks("AUTH-TOKEN-BAD-GRANT")
+def bad_grant(rig: Rig) -> None:
+    answer = status(rig.ask_token(grant_type="no_such_grant"), 400)
+    same(answer.json().get("error"), "unsupported_grant_type", "error")
+
+
+@asks("AUTH-OPENID-CONFIGURATION")
+def openid_configuration(rig: Rig) -> None:
+    base = f"{rig.login.url.rstrip('/')}/{rig.login.tenant}"
+    document = status(rig.client.get(f"{base}/v2.0/.well-known/openid-configuration"), 200).json()
+    endpoint = str(document.get("token_endpoint"))
+    expect(endpoint.endswith("/oauth2/v2.0/token"), f"token_endpoint {endpoint}")
+
+
+@asks("SITE-PATH-CASE")
+def path_case(rig: Rig) -> None:
+    path = _by_path(rig)
+    host, _, below = path.partition(":")
+    same(status(rig.get(f"/sites/{host}:{below.swapcase()}"), 200).json()["id"], rig.site()["id"], "id")
+
+
+@asks("ERR-ITEM-UNKNOWN")
+def item_unknown(rig: Rig) -> None:
+    same(code(status(rig.get(f"{rig.every()}/items/471100"), 404)), "itemNotFound", "error.code")
+
+
+@asks("ERR-ITEM-ID-NOT-NUMERIC")
+def item_id_not_numeric(rig: Rig) -> None:
+    same(code(status(rig.get(f"{rig.every()}/items/seven"), 404)), "itemNotFound", "error.code")

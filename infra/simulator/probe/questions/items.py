@@ -312,3 +312,49 @@ def ui_version(rig: Rig) -> None:
     same(rig.read(rig.every(), item["id"])["_UIVersionString"], "1.0", "_UIVersionString")
     status(rig.patch(f"{rig.every()}/items/{item['id']}/fields", {"Title": "b"}), 200)
     same(rig.read(rig.every(), item["id"])["_UIVersionString"], "2.0", "_UIVersionString after a write")
+
+
+@asks("ITEM-ID-ASCENDS")
+def id_ascends(rig: Rig) -> None:
+    ids = [rig.add(rig.every(), Title="a")["id"] for _ in range(3)]
+    expect(all(looks_like(one, r"[1-9]\d*") for one in ids), f"ids {ids}")
+    same(ids, sorted(ids, key=int), "ids in the order of creation")
+
+
+@asks("ITEM-SELECT")
+def select(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    seen = status(rig.get(f"{rig.every()}/items/{item['id']}?$select=id,webUrl"), 200).json()
+    members = {key for key in seen if not key.startswith("@")}
+    same(members, {"id", "webUrl"}, "members")
+
+
+@asks("ITEM-DISPLAY-NAME-IS-NO-KEY")
+def display_name_is_no_key(rig: Rig) -> None:
+    path = rig.new_list(text("Extra"))
+    columns = status(rig.get(f"{path}/columns"), 200).json()["value"]
+    column = next(one["id"] for one in columns if one["name"] == "Extra")
+    status(rig.patch(f"{path}/columns/{column}", {"displayName": "Shown"}), 200)
+    refused(rig.post(f"{path}/items", {"fields": {"Shown": "a"}}), code_is="invalidRequest", says="not recognized")
+
+
+@asks("ITEM-WEB-URL")
+def web_url(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    seen = status(rig.get(f"{rig.every()}/items/{item['id']}"), 200).json()["webUrl"]
+    expect(looks_like(seen, rf".*/Lists/[^/]+/{item['id']}_\.000"), f"webUrl {seen}")
+
+
+@asks("ITEM-SHAREPOINT-IDS")
+def sharepoint_ids(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    path = f"{rig.every()}/items/{item['id']}"
+    expect("sharepointIds" not in status(rig.get(path), 200).json(), "sharepointIds without $select")
+    ids = status(rig.get(f"{path}?$select=id,sharepointIds"), 200).json()["sharepointIds"]
+    same(ids.get("listItemId"), item["id"], "listItemId")
+    same(ids.get("listId", "").lower(), rig.every().rpartition("/")[2].lower(), "listId")
+
+
+@asks("ETAG-STARTS-AT-ONE")
+def etag_starts_at_one(rig: Rig) -> None:
+    same(_number(rig.add(rig.every(), Title="a")["eTag"]), 1, "number of the eTag")

@@ -313,3 +313,69 @@ def person_multi(rig: Rig) -> None:
     expect(isinstance(seen, list) and len(seen) == 1, f"Whos {seen!r}")
     expect({"LookupId", "LookupValue", "Email"} <= set(seen[0]), f"members {sorted(seen[0])}")
     same(seen[0]["LookupId"], int(person), "LookupId")
+
+
+@asks("LIST-CREATE-NEEDS-TITLE")
+def create_needs_title(rig: Rig) -> None:
+    refused(_create(rig, list={"template": "genericList"}), code_is="invalidRequest")
+
+
+@asks("LIST-NO-ITEM-COUNT")
+def no_item_count(rig: Rig) -> None:
+    body = status(rig.get(rig.every()), 200).json()
+    names = {name.lower() for name in (*body, *body["list"])}
+    expect(not {"itemcount", "count"} & names, f"members {sorted(names)}")
+
+
+@asks("LIST-BORN-WITH-TITLE")
+def born_with_title(rig: Rig) -> None:
+    title = _column(rig, rig.new_list(), "Title")
+    same(title["readOnly"], False, "readOnly")
+    expect("text" in title, f"members {sorted(title)}")
+
+
+@asks("COL-DELETE")
+def column_delete(rig: Rig) -> None:
+    path = rig.new_list(text("Extra"))
+    status(rig.delete(f"{path}/columns/{_column(rig, path, 'Extra')['id']}"), 204)
+    names = {one["name"] for one in status(rig.get(f"{path}/columns"), 200).json()["value"]}
+    expect("Extra" not in names, "the column is still listed")
+
+
+@asks("COL-DELETE-DROPS-VALUES")
+def delete_drops_values(rig: Rig) -> None:
+    path = rig.new_list(text("Extra"))
+    item = rig.add(path, Extra="old")
+    rig.delete(f"{path}/columns/{_column(rig, path, 'Extra')['id']}")
+    made = rig.post(f"{path}/columns", text("Extra"))
+    if made.status_code != 201:
+        raise Unasked("the column could not be made again")
+    expect("Extra" not in rig.read(path, item["id"]), "the old value is back")
+
+
+@asks("COL-ONE-FACET")
+def one_facet(rig: Rig) -> None:
+    refused(rig.post(f"{rig.new_list()}/columns", text("Extra", number={})), code_is="invalidRequest")
+
+
+@asks("COL-SYSTEM-READ-ONLY")
+def system_read_only(rig: Rig) -> None:
+    seen = {one["name"]: one.get("readOnly") for one in status(rig.get(f"{rig.every()}/columns"), 200).json()["value"]}
+    wanted = dict.fromkeys(("ID", "Created", "Modified", "Author", "Editor"), True)
+    same({name: seen.get(name) for name in wanted}, wanted, "readOnly of the system columns")
+
+
+@asks("COL-SYSTEM-KEPT")
+def system_kept(rig: Rig) -> None:
+    path = rig.new_list()
+    answer = rig.delete(f"{path}/columns/{_column(rig, path, 'Created')['id']}")
+    expect(400 <= answer.status_code < 500, f"answered {answer.status_code}")
+    _column(rig, path, "Created")
+
+
+@asks("COL-CHECKBOXES-MULTI")
+def checkboxes_multi(rig: Rig) -> None:
+    path = rig.new_list({"name": "Picks", "choice": {"choices": ["red", "green"], "displayAs": "checkBoxes"}})
+    item = rig.add(path, **{"Picks@odata.type": "Collection(Edm.String)", "Picks": ["red", "green"]})
+    seen = rig.read(path, item["id"])["Picks"]
+    expect(isinstance(seen, list) and sorted(seen) == ["green", "red"], f"Picks {seen!r}")

@@ -302,3 +302,22 @@ def repeatable(rig: Rig) -> None:
 @asks("DELTA-BAD-TOKEN")
 def bad_token(rig: Rig) -> None:
     refused(rig.get(_delta(rig.every(), "?token=bm8gdG9rZW4")), code_is="invalidRequest")
+
+
+@asks("FILTER-UNKNOWN-FIELD")
+def unknown_field(rig: Rig) -> None:
+    refused(_filtered(rig, "fields/NoSuch eq 'x'"), code_is="invalidRequest")
+
+
+@asks("FILTER-MALFORMED")
+def malformed(rig: Rig) -> None:
+    for condition in ("fields/Code eq", "fields/Code === 'x'", "fields/Code eq 'x", "(fields/Code eq 'x'"):
+        refused(_filtered(rig, condition), code_is="invalidRequest")
+
+
+@asks("DELTA-NO-SCHEMA-CHANGES")
+def no_schema_changes(rig: Rig) -> None:
+    path = _filled(rig, 2)
+    _, link = rig.delta(_delta(path))
+    status(rig.post(f"{path}/columns", text("Extra", defaultValue={"value": "x"})), 201)
+    same([one["id"] for one in rig.delta(link)[0]], [], "ids after a new column")

@@ -160,3 +160,33 @@ def hyperlink(rig: Rig) -> None:
 @asks("VAL-CALCULATED-NOT-WRITABLE")
 def calculated(rig: Rig) -> None:
     _not_stored(rig, {"Num": 2, "Calc": 5}, 400)
+
+
+@asks("VAL-TEXT-MAX-LENGTH")
+def text_max_length(rig: Rig) -> None:
+    path = rig.new_list({"name": "Short", "text": {"maxLength": 10}})
+    rig.add(path, Short="x" * 10)
+    status(rig.post(f"{path}/items", {"fields": {"Short": "x" * 11}}), 400)
+
+
+@asks("VAL-CURRENCY")
+def currency(rig: Rig) -> None:
+    path = rig.new_list({"name": "Price", "currency": {"locale": "en-us"}})
+    seen = rig.read(path, rig.add(path, Price=12.5)["id"])["Price"]
+    same(seen, 12.5, "Price")
+
+
+@asks("VAL-DATETIME-WRONG-TYPE")
+def datetime_wrong_type(rig: Rig) -> None:
+    _not_stored(rig, {"Moment": "yesterday"}, 400)
+
+
+@asks("VAL-LOOKUP-MULTI-NEEDS-TYPE")
+def lookup_multi_needs_type(rig: Rig) -> None:
+    answer = rig.post(f"{rig.every()}/items", {"fields": {"RefsLookupId": [1, 3]}})
+    expect(answer.status_code >= 400, f"answered {answer.status_code}")
+
+
+@asks("VAL-PERSON-UNKNOWN")
+def person_unknown(rig: Rig) -> None:
+    _not_stored(rig, {"WhoLookupId": 47110}, 400)
