@@ -179,10 +179,19 @@ class Backlog(Protocol):
         self, definition: DefinitionId, *, limit: int, lease: timedelta, token: ClaimToken, lanes: Sequence[Lane]
     ) -> Claim: ...
 
-    def still_held(self, token: ClaimToken, subjects: Sequence[Claimed]) -> frozenset[bytes]:
+    def still_held(
+        self, definition: DefinitionId, token: ClaimToken, subjects: Sequence[Claimed]
+    ) -> frozenset[bytes]:
         """Keys of those subjects whose claim is still ours and has not run out."""
 
-    def release(self, token: ClaimToken, subjects: Sequence[Claimed], *, due_in: timedelta | None = None) -> None: ...
+    def release(
+        self,
+        definition: DefinitionId,
+        token: ClaimToken,
+        subjects: Sequence[Claimed],
+        *,
+        due_in: timedelta | None = None,
+    ) -> None: ...
 
     def counts(self, definition: DefinitionId) -> BacklogCounts: ...
 
