@@ -145,10 +145,10 @@ SITE: Final[tuple[Rule, ...]] = (
         source=f"{API}/site-getbypath",
         broken="the path and what follows it are read as one path, which answers 404",
     ),
-    documented(
+    reported(
         "SITE-BY-PATH-ENCODED",
         "The colon and the slashes of a site path may be percent-encoded, as the SDKs send them (host%3A%2Fsites%2Fx).",
-        source=f"{GITHUB}/microsoftgraph/msgraph-sdk-python/issues/159",
+        source=f"{GITHUB}/microsoftgraph/msgraph-sdk-python/issues/1041",
         broken="the encoded form answers 404",
     ),
     documented(

@@ -14,10 +14,10 @@ ITEM: Final[tuple[Rule, ...]] = (
         source=f"{API}/listitem-create",
         broken="the answer has no fields",
     ),
-    documented(
+    reported(
         "ITEM-ID-NOT-REUSED",
         "The id of a deleted item is never given to another item.",
-        source=f"{LEARN}/previous-versions/office/developer/sharepoint-2010/ms440014(v=office.14)",
+        source="https://www.c-sharpcorner.com/article/restart-list-item-id-numbering-in-sharepoint-server-2016/",
         broken="a new item takes the highest deleted id again",
     ),
     documented(

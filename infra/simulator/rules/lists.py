@@ -71,10 +71,10 @@ LIST: Final[tuple[Rule, ...]] = (
         source=f"{API}/list-list",
         broken="they are always enumerated",
     ),
-    documented(
+    reported(
         "LIST-USER-INFORMATION",
         "Every site has the hidden list User Information List; its items are the people a person column can name.",
-        source=f"{LEARN}/sharepoint/dev/solution-guidance/user-profile-operations-in-the-sharepoint-add-in-model",
+        source=f"{LEARN}/answers/questions/135386/how-to-get-sharepoint-site-group-name-using-graph",
         broken="it answers 404",
     ),
     documented(

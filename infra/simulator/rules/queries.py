@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, LIMITS, Rule, assumed, documented, reported
+from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
 
 _ITEM_LIST = f"{API}/listitem-list"
 _DELTA = f"{API}/listitem-delta"
@@ -24,13 +24,13 @@ FILTER: Final[tuple[Rule, ...]] = (
     reported(
         "FILTER-NOT-INDEXED",
         "A filter on a column without an index answers 400 invalidRequest and names the column and the Prefer header.",
-        source=f"{GITHUB}/microsoftgraph/microsoft-graph-docs-contrib/issues/7927",
+        source=f"{_DOCS}/2351",
         broken="it is answered as if the column had an index",
     ),
     reported(
         "FILTER-PREFER",
         "Prefer: HonorNonIndexedQueriesWarningMayFailRandomly lets a filter use a column without an index.",
-        source=f"{GITHUB}/microsoftgraph/microsoft-graph-docs-contrib/issues/7927",
+        source=f"{_DOCS}/2351",
         broken="the header is ignored",
     ),
     reported(
@@ -52,16 +52,16 @@ FILTER: Final[tuple[Rule, ...]] = (
         source="https://docs.oasis-open.org/odata/odata/v4.01/odata-v4.01-part2-url-conventions.html",
         broken="a doubled quote is read as two quotes",
     ),
-    reported(
+    assumed(
         "FILTER-BOOLEAN",
         "fields/{yes/no column} eq 1 selects the items with true.",
-        source=f"{LEARN}/answers/questions/710295/drive-files-from-sharepoint-online-site-by-using-f",
+        because="a yes/no value is a bit in SharePoint's store; the numeric form is the one that people report to work.",
         broken="1 never equals true",
     ),
     reported(
         "FILTER-LOOKUP-ID",
         "fields/{column}LookupId eq 7 selects by the id of a lookup or a person.",
-        source=f"{LEARN}/answers/questions/953257/please-tell-me-about-the-query-format-in-microsoft",
+        source=f"{_DOCS}/2351",
         broken="{column}LookupId is not recognized in a filter",
     ),
     reported(
@@ -79,13 +79,13 @@ FILTER: Final[tuple[Rule, ...]] = (
     documented(
         "FILTER-LOOKUP-LIMIT",
         "Selecting more than 12 lookup and person columns answers an error that names the lookup column threshold.",
-        source=LIMITS,
+        source=f"{API}/resources/fieldvalueset",
         broken="any number may be selected",
     ),
-    reported(
+    assumed(
         "FILTER-UNKNOWN-FIELD",
         "A filter on an unknown field answers 400 invalidRequest.",
-        source=f"{GITHUB}/microsoftgraph/msgraph-sdk-powershell/issues/3208",
+        because="an unknown key is refused on writes (msgraph-sdk-powershell issue 3208); no page says it for filters.",
         broken="it matches nothing and answers 200",
     ),
     documented(
@@ -199,7 +199,7 @@ DELTA: Final[tuple[Rule, ...]] = (
     reported(
         "DELTA-NO-LAST-MODIFIED-BY",
         "Entries have no lastModifiedBy.",
-        source=f"{LEARN}/answers/questions/5768708",
+        source=f"{LEARN}/answers/questions/5768708/graph-listitem-delta-api-does-not-return-lastmodif",
         broken="they have it",
     ),
     reported(
@@ -235,13 +235,13 @@ DELTA: Final[tuple[Rule, ...]] = (
     documented(
         "DELTA-410-CODE",
         "A 410 says resyncChangesApplyDifferences or resyncChangesUploadDifferences.",
-        source=f"{API}/driveitem-delta",
+        source=_DELTA,
         broken="it says itemNotFound",
     ),
     documented(
         "DELTA-410-LOCATION",
         "A 410 has a Location header whose link starts a full enumeration.",
-        source=f"{API}/driveitem-delta",
+        source=_DELTA,
         broken="the header is left out",
     ),
     assumed(

@@ -58,10 +58,10 @@ VAL: Final[tuple[Rule, ...]] = (
         source=f"{API}/resources/booleancolumn",
         broken="it returns 1 and 0",
     ),
-    reported(
+    assumed(
         "VAL-BOOLEAN-ABSENT",
         "A yes/no column without a default that was left out of a creation is absent on read.",
-        source=f"{LEARN}/graph/api/resources/fieldvalueset",
+        because="a value that was never written is null, and nulls are absent from fields; no page says it.",
         broken="it is false on read",
     ),
     reported(
@@ -106,10 +106,10 @@ VAL: Final[tuple[Rule, ...]] = (
         source=f"{_DOCS}/2745",
         broken="it comes back as one string joined by ;#",
     ),
-    reported(
+    documented(
         "VAL-LOOKUP-STRING",
         "A lookup is written as {column}LookupId and comes back there as a string.",
-        source=_PNP,
+        source=f"{API}/resources/fieldvalueset",
         broken="it comes back as a number",
     ),
     reported(
@@ -118,16 +118,16 @@ VAL: Final[tuple[Rule, ...]] = (
         source=f"{GITHUB}/alcionai/corso/blob/main/src/pkg/services/m365/api/lists.go",
         broken="it is stored",
     ),
-    reported(
+    documented(
         "VAL-LOOKUP-TEXT-ON-SELECT",
         "A lookup's text is in fields only when $select names the column.",
-        source=f"{LEARN}/graph/api/resources/fieldvalueset",
+        source=f"{API}/resources/fieldvalueset",
         broken="it is always in fields",
     ),
     reported(
         "VAL-LOOKUP-MULTI",
         "A multi-lookup comes back as an array of LookupId and LookupValue.",
-        source=f"{LEARN}/answers/questions/891840",
+        source=f"{LEARN}/answers/questions/891840/graph-api-create-listitem-with-user-column",
         broken="it comes back as an array of ids",
     ),
     reported(
@@ -139,7 +139,7 @@ VAL: Final[tuple[Rule, ...]] = (
     reported(
         "VAL-PERSON-MULTI",
         "A multi-person value comes back as an array of LookupId, LookupValue and Email.",
-        source=f"{LEARN}/answers/questions/891840",
+        source=f"{LEARN}/answers/questions/1243699/what-is-the-ms-graph-api-equivalent-to-retrieve-ex",
         broken="it comes back without Email",
     ),
     reported(
@@ -175,13 +175,13 @@ VAL: Final[tuple[Rule, ...]] = (
     reported(
         "VAL-LOOKUP-MULTI-NEEDS-TYPE",
         'An array for a multi-lookup without "{column}LookupId@odata.type" answers 400.',
-        source=f"{LEARN}/answers/questions/891840",
+        source=f"{LEARN}/answers/questions/891840/graph-api-create-listitem-with-user-column",
         broken="the annotation is not asked for",
     ),
-    reported(
+    assumed(
         "VAL-PERSON-UNKNOWN",
         "A person who is not in the User Information List answers 400.",
-        source=f"{LEARN}/answers/questions/891840",
+        because="a person is a lookup, and a missing lookup target is reported to answer 400.",
         broken="any id is stored",
     ),
 )
