@@ -58,6 +58,9 @@ class WatermarkBound:
 class WatermarkPage:
     identities: tuple[tuple[Identity, Stamp], ...]
     last: WatermarkCursor | None
+    """Where the next page of this pass begins."""
+    safe: WatermarkCursor | None
+    """The last position that may be stored: rows at or above the bound are read again by the next pass."""
     complete: bool
 
 
@@ -74,7 +77,10 @@ class SourceTables(Protocol):
 
     def watermark_bound(self, spec: SourceSpec) -> WatermarkBound: ...
 
-    def watermark_page(self, spec: SourceSpec, after: WatermarkCursor | None, limit: int) -> WatermarkPage: ...
+    def watermark_page(
+        self, spec: SourceSpec, after: WatermarkCursor | None, *, limit: int, bound: WatermarkBound, overlap: timedelta
+    ) -> WatermarkPage:
+        """Rows after a keyset position. `overlap` is read again where the bound is not exact, on a pass's first page."""
 
     def select_identities(self, spec: SourceSpec, limit: int, after: Identity | None) -> tuple[Identity, ...]:
         """Identities in scope, for command marks by condition (the spec's scope); ordered, keyset by identity text."""
@@ -179,9 +185,7 @@ class Backlog(Protocol):
         self, definition: DefinitionId, *, limit: int, lease: timedelta, token: ClaimToken, lanes: Sequence[Lane]
     ) -> Claim: ...
 
-    def still_held(
-        self, definition: DefinitionId, token: ClaimToken, subjects: Sequence[Claimed]
-    ) -> frozenset[bytes]:
+    def still_held(self, definition: DefinitionId, token: ClaimToken, subjects: Sequence[Claimed]) -> frozenset[bytes]:
         """Keys of those subjects whose claim is still ours and has not run out."""
 
     def release(
@@ -235,8 +239,10 @@ class Scans(Protocol):
     def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult: ...
 
     def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
-        """Marks what differs, in hash order, a chunk per transaction; yields after each. With hold_deletes the rows
-        that are gone wait for approval instead of becoming due. A subject that waits and whose row is back becomes due."""
+        """Marks what differs, in hash order, a chunk per transaction; yields how many after each.
+
+        With hold_deletes the rows that are gone wait for approval instead of becoming due. A subject that waits and
+        whose row is back becomes due."""
 
     def drop(self, run: RunId) -> None: ...
 
@@ -281,7 +287,7 @@ class Runs(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest:
     kind: str
-    """DELETE_GUARD, CHANGE_GUARD, EMPTY_SOURCE, FEWER_ROWS, SCOPE_CHANGED, LIST_GONE, ROWS_HIDDEN, CONFIGURATION, ALARM."""
+    """DELETE_GUARD, CHANGE_GUARD, EMPTY_SOURCE, FEWER_ROWS, SCOPE_CHANGED, LIST_GONE, ROWS_HIDDEN, PERMISSION, …"""
     explanation: str
     details: Mapping[str, int | str | float]
     deletes_only: bool = False
@@ -293,6 +299,9 @@ class Holds(Protocol):
 
     def blocking(self, definition: DefinitionId) -> Sequence[HoldRequest]:
         """Open holds that stop the whole definition."""
+
+    def waived(self, definition: DefinitionId) -> frozenset[str]:
+        """Kinds of holds that a person has released with "go on" within the last hour: their guard lets pass once."""
 
     def allow_deletes(self, definition: DefinitionId, wanted: int, *, limit: int) -> int:
         """How many of `wanted` deletes fit into the rolling day's allowance; they are taken from it."""

@@ -1,0 +1,72 @@
+"""One subject: from what was read to a decision of the reconciler."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shared.core.definition import DeletePolicy, LeftScope, SyncDefinition
+from shared.core.ids import Digest, FieldNo
+from shared.core.ledger import EntryState, IntentKind
+from shared.core.mapping import item_values, row_values
+from shared.core.reconcile import Decision, Policy, Reading, reconcile
+from shared.settle.work import Values, Work
+
+_LEFT_SCOPE = {
+    LeftScope.DELETE: DeletePolicy.PROPAGATE,
+    LeftScope.KEEP: DeletePolicy.KEEP,
+    LeftScope.ASK: DeletePolicy.APPROVE,
+}
+
+
+def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
+    """Raises RowRejected when a value cannot be shown on the other side; nothing is decided then."""
+    taking_part = tuple(mapping for mapping in definition.fields if mapping.no in policy.flows)
+    row = work.row
+    present = row is not None and row.in_scope and not row.soft_deleted
+    if row is not None and not row.in_scope and not row.soft_deleted:
+        policy = replace(policy, row_deleted=_LEFT_SCOPE[definition.left_scope])
+    work.row_values = row_values(taking_part, row) if row is not None and present else {}
+    if work.item is not None:
+        work.item_values = item_values(taking_part, work.item.fields, definition.target.site_zone)
+    return reconcile(
+        Reading(
+            state=work.state,
+            base=work.base,
+            row=_digests(work.row_values) if present else None,
+            item=_item_digests(work),
+            ours=_ours(work),
+            item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
+            created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
+        ),
+        policy,
+        approved=work.claimed.approved,
+    )
+
+
+def _item_digests(work: Work) -> Mapping[FieldNo, Digest] | None:
+    if work.item_read:
+        return None if work.item is None else _digests(work.item_values)
+    if work.state is EntryState.SETTLED:
+        return dict(work.base or {})  # assumed; If-Match makes it safe
+    return None
+
+
+def _ours(work: Work) -> Mapping[FieldNo, frozenset[Digest]]:
+    """What a write of ours without an answer may have left in the item.
+
+    A write whose guard is the eTag that stands has not landed. A create speaks only for fields that have no base yet.
+    """
+    found: dict[FieldNo, set[Digest]] = {}
+    for intent in work.doubts:
+        if work.item is None or (intent.guard is not None and intent.guard == work.item.etag):
+            continue
+        for no, digest in intent.digests.items():
+            speaks = intent.kind is IntentKind.PATCH_ITEM or (
+                intent.kind is IntentKind.CREATE_ITEM and no not in (work.base or {})
+            )
+            if speaks:
+                found.setdefault(no, set()).add(digest)
+    return {no: frozenset(digests) for no, digests in found.items()}
+
+
+def _digests(values: Values) -> dict[FieldNo, Digest]:
+    return {no: value.digest for no, value in values.items()}

@@ -1,0 +1,61 @@
+"""What one settle activity is given, and what it reports."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.core.backlog import Lane
+from shared.core.definition import SyncDefinition
+from shared.core.ids import RunId
+from shared.core.runs import RunCounts
+from shared.ports import Backlog, Clock, HoldRequest, Holds, IdSource, Ledger, ListStore, SourceTables
+
+BATCH = 20
+"""Requests in one Graph $batch, at most (learn.microsoft.com/graph/json-batching)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    page: int = 200
+    """Subjects claimed at a time."""
+    confirm_every: int = 100
+    """Writes that may be unconfirmed at a time: what a crash makes doubtful."""
+    lease: timedelta = timedelta(minutes=5)
+    request_timeout: timedelta = timedelta(seconds=40)
+    """Longer than any request can take; a worker writes only while its lease has room for it."""
+    surface: timedelta = timedelta(minutes=15)
+    """How long a request whose answer was lost may still take effect."""
+    rounds: int = 5
+    """Looks at one subject in one page before it is left for later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    source: SourceTables
+    lists: ListStore
+    backlog: Backlog
+    ledger: Ledger
+    holds: Holds
+    clock: Clock
+    ids: IdSource
+    jitter: Callable[[], float]
+    """Uniform in [0, 1): spreads retries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    definition: SyncDefinition
+    run: RunId | None
+    lanes: Sequence[Lane] = tuple(Lane)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageResult:
+    claimed: int
+    confirmed: int = 0
+    counts: RunCounts = field(default_factory=RunCounts)
+    wait: float | None = None
+    """Seconds that the budget or Graph asks everybody to wait."""
+    hold: HoldRequest | None = None
+    """The definition has to stop: nothing more is to be claimed."""

@@ -1,0 +1,103 @@
+"""Reading the items that may have changed; all others are assumed, and If-Match makes the assumption safe."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from shared.core.backlog import Reason
+from shared.core.definition import TargetList
+from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
+from shared.core.items import Item, Looked, Stopped, Unread
+from shared.core.ledger import EntryState, IntentKind
+from shared.ports import ListStore
+from shared.settle.work import Work
+
+DigestsOf = Callable[[Mapping[str, object]], Mapping[FieldNo, Digest]]
+"""Canonical digests of a version's values, by field."""
+
+LOOK_REASONS = frozenset({Reason.ITEM_GONE, Reason.DOUBT, Reason.AGAIN, Reason.DRIFT, Reason.SAMPLE})
+
+
+def must_look(work: Work) -> bool:
+    """Whether the ledger's word about the item is not enough.
+
+    A row that the ledger never saw needs no look: intents are on record before anything is sent, so nothing was; and
+    the unique key column turns a second create into an answer that says so. The same holds for a tombstone.
+    """
+    entry, claimed = work.known, work.claimed
+    if claimed.takeover or work.doubts or LOOK_REASONS & claimed.reasons:
+        return True
+    if Reason.ITEM in claimed.reasons and (entry is None or claimed.news is None or claimed.news != entry.etag):
+        return True
+    if entry is None or entry.state is EntryState.TOMBSTONE:
+        return False
+    if entry.state is EntryState.CREATING and entry.item_id is None:
+        return False  # every create that was recorded is known to have had no effect
+    return entry.state is not EntryState.SETTLED or entry.etag is None
+
+
+def look(
+    lists: ListStore, target: TargetList, works: Sequence[Work]
+) -> tuple[list[Work], list[Unread], Stopped | None]:
+    """Reads the items of `works`: by id where one is known, else by sync key.
+
+    Returns the works whose item could not be read, with what was said about waiting, and what stops the definition.
+    Works that were read have `item_read` set. Raises Throttled when the budget has no RU.
+    """
+    by_id = {
+        work.known.item_id: work for work in works if work.known and work.known.item_id is not None and not work.probe
+    }
+    probes = [work for work in works if work.probe or work.known is None or work.known.item_id is None]
+    unread: list[Work] = []
+    said: list[Unread] = []
+    if by_id:
+        for item_id, answer in lists.look(target, list(by_id)).items():
+            work = by_id[item_id]
+            match answer:
+                case Stopped():
+                    return [], [], answer
+                case Unread():
+                    unread.append(work)
+                    said.append(answer)
+                case Looked(item=None) if work.state is not EntryState.SETTLED:
+                    probes.append(work)
+                case Looked(item=item):
+                    _take(work, item)
+    if probes:
+        by_key = {sync_key(IdentityHash(work.key)): work for work in probes}
+        for key, answer in lists.find(target, list(by_key)).items():
+            work = by_key[key]
+            match answer:
+                case Stopped():
+                    return [], [], answer
+                case Unread():
+                    unread.append(work)
+                    said.append(answer)
+                case Looked(item=item):
+                    _take(work, item)
+    return unread, said, None
+
+
+def _take(work: Work, item: Item | None) -> None:
+    work.item, work.item_read = item, True
+    if item is not None and work.known is not None and item.id != work.known.item_id:
+        work.base = None  # another item: nothing was agreed about it
+
+
+def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsOf) -> None:
+    """What the list's version history says about PATCHes whose answer was lost: it decides, where there is one.
+
+    A PATCH was conditional on its eTag, so if it landed it made the very next version after that eTag.
+    """
+    if work.item is None:
+        return
+    for intent in work.doubts:
+        if intent.kind is not IntentKind.PATCH_ITEM or intent.guard is None or intent.item_id != work.item.id:
+            continue
+        if intent.guard == work.item.etag:
+            continue  # its guard still holds: it has not landed
+        versions = lists.versions_since(target, work.item.id, ETag(intent.guard))
+        if not versions:
+            continue  # no history: values have to be compared
+        next_version = digests_of(versions[0])
+        if all(next_version.get(no) == digest for no, digest in intent.digests.items()):
+            work.base = {**(work.base or {}), **intent.digests}
+        work.void(intent)

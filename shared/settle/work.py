@@ -1,0 +1,77 @@
+"""One claimed row subject on its way through a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from shared.core.backlog import Claimed
+from shared.core.ids import Digest, FieldNo, Identity, RowSubject
+from shared.core.items import Item
+from shared.core.ledger import EntryState, Intent, LedgerEntry
+from shared.core.mapping import Value
+from shared.core.source import Row
+
+Values = Mapping[FieldNo, Value]
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """Mutable: a page's private state. What others may see of it is in the ledger."""
+
+    claimed: Claimed
+    identity: Identity
+    known: LedgerEntry | None
+    """The ledger's entry as it stands there now, with the intents that are on record."""
+    look: bool
+    """Read the item, instead of assuming that it is what the ledger says."""
+    probe: bool = False
+    """Ask for the item by its sync key, whatever the ledger says about its id."""
+    row: Row | None = None
+    row_values: Values = field(default_factory=dict)
+    item: Item | None = None
+    item_read: bool = False
+    item_values: Values = field(default_factory=dict)
+    base: Mapping[FieldNo, Digest] | None = None
+    """The merge base, with what recovery learned."""
+    doubts: tuple[Intent, ...] = ()
+    """Writes of ours that may have landed or may still land."""
+    landed: list[Intent] = field(default_factory=list)
+    void_ops: list[UUID] = field(default_factory=list)
+    """Writes of this page that certainly did not land."""
+    duplicates: int = 0
+    delete_allowed: bool = False
+    """The rolling day's allowance has already let this delete through."""
+
+    @property
+    def key(self) -> bytes:
+        return self.claimed.subject.key
+
+    @property
+    def state(self) -> EntryState | None:
+        return self.known.state if self.known else None
+
+    def again(self) -> None:
+        """Forget this round's readings: what was read has moved."""
+        self.look, self.row, self.item, self.item_read = True, None, None, False
+        self.row_values, self.item_values = {}, {}
+
+    def void(self, intent: Intent) -> None:
+        """A definite no: the intent does not speak any more."""
+        self.void_ops.append(intent.op)
+        self.doubts = tuple(other for other in self.doubts if other.op != intent.op)
+        if self.known is not None:
+            kept = tuple(other for other in self.known.intents if other.op != intent.op)
+            self.known = replace(self.known, intents=kept)
+
+
+def start(claimed: Claimed, entry: LedgerEntry | None) -> Work:
+    subject = claimed.subject
+    assert isinstance(subject, RowSubject)  # noqa: S101  strays are settled elsewhere
+    return Work(
+        claimed=claimed,
+        identity=subject.identity,
+        known=entry,
+        look=False,
+        base=entry.base if entry else None,
+        doubts=entry.intents if entry else (),
+    )
