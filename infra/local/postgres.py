@@ -85,6 +85,8 @@ def start(
     account = server_account()
     base = Path(tempfile.mkdtemp(prefix="syncbridge-pg-")) if base is None else base
     base.mkdir(parents=True, exist_ok=True)
+    if base.is_symlink() or base.lstat().st_uid not in {os.geteuid(), os.geteuid() if account is None else account.uid}:
+        raise LocalStackError(f"{base} belongs to somebody else: move it away, or run this as its owner.")
     if account is not None:
         os.chown(base, account.uid, account.gid)
         if not can_enter(base, account):
