@@ -1,4 +1,4 @@
-"""What the engine needs of the world, as Protocols. Adapters satisfy them without inheriting; fakes pass the same contract suites."""
+"""What the engine needs of the world, as Protocols that adapters satisfy without inheriting."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +21,6 @@ from shared.core.ids import (
     MarkNumber,
     RunId,
     Stamp,
-    Subject,
 )
 from shared.core.items import DeltaPage, ItemWrite, Look, Outcome
 from shared.core.ledger import LedgerEntry
@@ -80,7 +79,7 @@ class SourceTables(Protocol):
     def watermark_page(
         self, spec: SourceSpec, after: WatermarkCursor | None, *, limit: int, bound: WatermarkBound, overlap: timedelta
     ) -> WatermarkPage:
-        """Rows after a keyset position. `overlap` is read again where the bound is not exact, on a pass's first page."""
+        """Rows after a keyset position; where the bound is not exact, `overlap` before it is read again."""
 
     def select_identities(self, spec: SourceSpec, limit: int, after: Identity | None) -> tuple[Identity, ...]:
         """Identities in scope, for command marks by condition (the spec's scope); ordered, keyset by identity text."""
@@ -210,6 +209,9 @@ class Ledger(Protocol):
     def by_hashes(
         self, definition: DefinitionId, hashes: Sequence[IdentityHash]
     ) -> Mapping[IdentityHash, LedgerEntry]: ...
+
+    def stamps(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Stamp]:
+        """Stamps of the entries that have one."""
 
     def live_count(self, definition: DefinitionId) -> int:
         """Entries with a stamp: rows that the ledger believes in."""

@@ -460,7 +460,7 @@ class _Page:
         if self.open:
             left, self.open = list(self.open.values()), {}
             wait = timedelta(seconds=self.wait) if self.wait else None
-            self.tools.backlog.release(self.claim.token, left, due_in=wait)
+            self.tools.backlog.release(self.definition.id, self.claim.token, left, due_in=wait)
 
     def op(self) -> UUID:
         return self.tools.ids.uuid()
