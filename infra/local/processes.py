@@ -47,7 +47,7 @@ class Child:
             return ""
         return "\n".join(text.splitlines()[-count:])
 
-    def stop(self, grace_seconds: float = 10.0) -> None:
+    def stop(self, grace_seconds: float = 15.0) -> None:
         """End it in good order; after the grace, by force. Stopping twice is harmless."""
         if self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
@@ -78,7 +78,7 @@ def spawn(
     """
     uid, gid = ("-", "-") if account is None else (str(account.uid), str(account.gid))
     leash = [sys.executable, "-IS", str(_LEASH), str(os.getpid()), str(int(stop_signal)), uid, gid, "--"]
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:
         process = subprocess.Popen(
             [*leash, *map(str, command)],
             cwd=cwd,
