@@ -47,8 +47,9 @@ class IdSource(Protocol):
 class WatermarkBound:
     """How far a watermark may be stored. `exact` False: a right is missing, an overlap has to make up for it."""
 
-    upper: datetime | None
-    """None: must not move now (a prepared transaction exists)."""
+    upper: str | None
+    """Text form in the cursor column's type (a time, a number or an xid8). None: must not move now (a prepared
+    transaction exists)."""
     exact: bool
     reason: str = ""
 
