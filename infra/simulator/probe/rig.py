@@ -77,14 +77,19 @@ class Rig:
         zone: str | None = None,
         listen: Callable[[httpx.Response], None] = lambda _: None,
         run: str = "run",
+        wait: Callable[[float], None] | None = None,
     ) -> None:
-        """`site` is a path below /sites/; `zone` the site's IANA time zone, if known; `listen` sees every answer."""
+        """`site` is a path below /sites/; `zone` the site's IANA time zone, if known; `listen` sees every answer.
+
+        With `wait` (seconds), throttled requests are sent again after their Retry-After, three times at most.
+        """
         self.graph_url = graph_url.rstrip("/")
         self.login = login
         self.client = client
         self.zone = zone
         self._listen = listen
         self._run = run
+        self._wait = wait
         self._serial = itertools.count(1)
         self._token = ""
         self._made: list[str] = []
@@ -134,6 +139,12 @@ class Rig:
             content = body if isinstance(body, str) else json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
         answer = self.client.request(method, url, content=content, headers=sent)
+        for _ in range(3):
+            if self._wait is None or answer.status_code not in (429, 503):
+                break
+            after = answer.headers.get("Retry-After", "")
+            self._wait(float(after) if after.isdecimal() else 10.0)
+            answer = self.client.request(method, url, content=content, headers=sent)
         self._listen(answer)
         return answer
 
@@ -249,16 +260,18 @@ class Rig:
 
     def leftovers(self) -> list[str]:
         """Give the ids of this run's lists that are still there."""
-        found = status(self.get(f"{self.root}/lists?$select=id,displayName"), 200).json()["value"]
+        found = self.get(f"{self.root}/lists?$select=id,displayName&$top=5000")
         prefix = f"{TITLE_PREFIX}-{self._run}-"
-        return [
-            str(one["id"]) for one in found if str(one["displayName"]).startswith(prefix) or one["id"] in self._made
-        ]
+        listed = found.json()["value"] if found.status_code == 200 else []
+        named = [str(one["id"]) for one in listed if str(one.get("displayName")).startswith(prefix)]
+        made = [one for one in self._made if one not in named]
+        return named + [one for one in made if self.get(f"{self.root}/lists/{one}").status_code != 404]
 
     def clean_up(self) -> list[str]:
         """Remove every list that this rig made, and give the ids of those that would not go."""
         for list_id in self.leftovers():
             self.delete(f"{self.root}/lists/{list_id}")
-        self._made.clear()
+        stayed = self.leftovers()
+        self._made = list(stayed)
         self._shared = self._target = None
-        return self.leftovers()
+        return stayed

@@ -112,6 +112,12 @@ AUTH: Final[tuple[Rule, ...]] = (
         source=_SELECTED,
         broken="a grant on one site opens all sites of the tenant",
     ),
+    documented(
+        "AUTH-WWW-AUTHENTICATE",
+        "A 401 of Graph carries a WWW-Authenticate header with a Bearer challenge.",
+        source=f"{LEARN}/entra/identity-platform/claims-challenge",
+        broken="the header is left out",
+    ),
 )
 
 SITE: Final[tuple[Rule, ...]] = (
@@ -192,5 +198,29 @@ SITE: Final[tuple[Rule, ...]] = (
         "A site path is compared without regard to case.",
         because="SharePoint's URLs are case-insensitive everywhere else; no Graph page says it.",
         broken="a path in another case answers 404",
+    ),
+    documented(
+        "SITE-BY-HOST",
+        "/sites/{hostname} is the root site of that host.",
+        source=f"{API}/site-get",
+        broken="a bare host name answers 404",
+    ),
+    documented(
+        "SITE-BY-COLLECTION-GUID",
+        "/sites/{site collection guid} is that collection's site.",
+        source=f"{API}/resources/site",
+        broken="a bare guid answers 404",
+    ),
+    documented(
+        "SITE-SUBSITES",
+        "/sites/{id}/sites lists the sites below a site and no other.",
+        source=f"{API}/site-list-subsites",
+        broken="it lists every site of the tenant",
+    ),
+    reported(
+        "SITE-SUBSITE-GRANT-REFUSED",
+        "A grant on a subsite is refused as notSupported.",
+        source=f"{GITHUB}/SharePoint/sp-dev-docs/issues/10432",
+        broken="a subsite takes grants",
     ),
 )

@@ -165,6 +165,12 @@ ITEM: Final[tuple[Rule, ...]] = (
         source=_ITEM,
         broken="it is always returned",
     ),
+    reported(
+        "ITEM-NO-DRIVE-ITEM",
+        "driveItem of an item in a plain list answers 400 invalidRequest.",
+        source=f"{GITHUB}/alcionai/corso/blob/main/src/pkg/services/m365/api/graph/errors.go",
+        broken="it answers 404",
+    ),
 )
 
 ETAG: Final[tuple[Rule, ...]] = (
@@ -218,6 +224,12 @@ ETAG: Final[tuple[Rule, ...]] = (
         broken="a write without If-Match answers 412",
     ),
     reported("ETAG-STARTS-AT-ONE", "A new item's eTag ends in 1.", source=_PNP, broken="it ends in 0"),
+    documented(
+        "ETAG-IF-MATCH-CURRENT",
+        "A write with the current eTag in If-Match succeeds.",
+        source=f"{API}/listitem-update",
+        broken="every If-Match answers 412",
+    ),
 )
 
 VER: Final[tuple[Rule, ...]] = (

@@ -113,6 +113,24 @@ LIST: Final[tuple[Rule, ...]] = (
         source=_PNP,
         broken="Title is read-only in the column listing",
     ),
+    reported(
+        "LIST-FILTER-TITLE",
+        "$filter=displayName eq '…' selects lists by title.",
+        source=f"{LEARN}/answers/questions/710295/drive-files-from-sharepoint-online-site-by-using-f",
+        broken="the filter is ignored",
+    ),
+    documented(
+        "LIST-ITEMS-ON-EXPAND",
+        "A list carries its items, with their fields, under $expand=items(expand=fields).",
+        source=f"{API}/list-get",
+        broken="the expanded items come without fields",
+    ),
+    documented(
+        "LIST-SELECT",
+        "$select on a list leaves out the members that it does not name.",
+        source=f"{LEARN}/graph/query-parameters",
+        broken="$select is ignored",
+    ),
 )
 
 COL: Final[tuple[Rule, ...]] = (

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, Rule, documented, reported
+from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
 
 _POST = f"{API}/subscription-post-subscriptions"
 _SUBSCRIPTION = f"{API}/resources/subscription"
@@ -112,5 +112,53 @@ SUB: Final[tuple[Rule, ...]] = (
         "DELETE answers 204; the subscription answers 404 afterwards and sends no notice.",
         source=f"{API}/subscription-delete",
         broken="the subscription stays",
+    ),
+    assumed(
+        "SUB-PAST-EXPIRY",
+        "An expirationDateTime in the past answers 400.",
+        because="a subscription that is over before it begins cannot be meant; the pages give no code.",
+        broken="it is taken",
+    ),
+    documented(
+        "SUB-RENEW-MAX-LIFE",
+        "A renewal by more than 42,300 minutes answers 400.",
+        source=_SUBSCRIPTION,
+        broken="any renewal is taken",
+    ),
+    assumed(
+        "SUB-UNKNOWN-LIST",
+        "A subscription to a list that does not exist answers 404.",
+        because="the service looks the resource up with the caller's rights; 404 is reported for missing rights.",
+        broken="it is made",
+    ),
+    documented(
+        "SUB-CLIENT-STATE-LENGTH",
+        "A clientState of more than 128 characters answers 400.",
+        source=_SUBSCRIPTION,
+        broken="any length is taken",
+    ),
+    documented(
+        "SUB-HANDSHAKE-KEEPS-QUERY",
+        "A query that the notification URL has stays, and validationToken is added to it.",
+        source=_WEBHOOKS,
+        broken="the query is replaced",
+    ),
+    documented(
+        "SUB-LIFECYCLE-HANDSHAKE",
+        "A lifecycleNotificationUrl is validated in the creation as the notification URL is.",
+        source=f"{LEARN}/graph/change-notifications-lifecycle-events",
+        broken="it is not validated",
+    ),
+    documented(
+        "SUB-LIFECYCLE-AT-CREATION",
+        "lifecycleNotificationUrl can be set at the creation only.",
+        source=f"{LEARN}/graph/change-notifications-lifecycle-events",
+        broken="a PATCH sets it",
+    ),
+    documented(
+        "SUB-REAUTHORIZE",
+        "POST /subscriptions/{id}/reauthorize answers with success and an empty body.",
+        source=f"{API}/subscription-reauthorize",
+        broken="it answers 400 BadRequest",
     ),
 )

@@ -55,7 +55,7 @@ FILTER: Final[tuple[Rule, ...]] = (
     assumed(
         "FILTER-BOOLEAN",
         "fields/{yes/no column} eq 1 selects the items with true.",
-        because="a yes/no value is a bit in SharePoint's store; the numeric form is the one that people report to work.",
+        because="a yes/no value is a bit in SharePoint's store; people report the numeric form to work.",
         broken="1 never equals true",
     ),
     reported(
@@ -138,6 +138,18 @@ PAGE: Final[tuple[Rule, ...]] = (
         "A $skiptoken that the service did not make answers 400 invalidRequest.",
         because="a refused token is the cautious reading; no page says what happens.",
         broken="the enumeration starts again",
+    ),
+    documented(
+        "PAGE-LAST-WITHOUT-LINK",
+        "The last page has no @odata.nextLink.",
+        source=f"{LEARN}/graph/paging",
+        broken="the last page links to an empty one for ever",
+    ),
+    assumed(
+        "PAGE-NOT-A-SNAPSHOT",
+        "An item created during an enumeration shows on a later page.",
+        because="the paging string is a position, not a snapshot; only delta promises a complete reading.",
+        broken="pages show the list as it was at the first page",
     ),
 )
 
@@ -255,5 +267,17 @@ DELTA: Final[tuple[Rule, ...]] = (
         "Adding a column shows no item as changed.",
         because="a schema change writes no item; no page says it.",
         broken="every item shows as changed",
+    ),
+    documented(
+        "DELTA-LATEST-STATE",
+        "An item that changed several times shows in its last state.",
+        source=_DELTA,
+        broken="it shows in the state of its first change",
+    ),
+    documented(
+        "DELTA-ETAG-OF-READ",
+        "An entry's eTag is the one that a read of the item gives.",
+        source=f"{API}/resources/listitem",
+        broken="entries have no eTag",
     ),
 )

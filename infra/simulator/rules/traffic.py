@@ -75,6 +75,18 @@ BATCH: Final[tuple[Rule, ...]] = (
         source=f"{LEARN}/graph/throttling",
         broken="the whole batch answers 429",
     ),
+    documented(
+        "BATCH-MALFORMED",
+        "An envelope without a requests array answers 400.",
+        source=_BATCH,
+        broken="it answers 200 with no responses",
+    ),
+    documented(
+        "BATCH-URL-SLASH",
+        "The url of a request is relative to the version root, with or without a leading slash.",
+        source=_BATCH,
+        broken="a url without a leading slash answers 400",
+    ),
 )
 
 RU: Final[tuple[Rule, ...]] = (
@@ -257,5 +269,17 @@ HDR: Final[tuple[Rule, ...]] = (
         "Answers have x-ms-ags-diagnostic, a JSON object with ServerInfo.",
         source=_PNP,
         broken="the header is left out",
+    ),
+    reported(
+        "HDR-STRICT-TRANSPORT",
+        "Answers have Strict-Transport-Security with a max-age of a year.",
+        source=_PNP,
+        broken="the header is left out",
+    ),
+    documented(
+        "HDR-DATE",
+        "Answers have a Date header that follows the service's clock.",
+        source="https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1",
+        broken="Date is ten minutes behind",
     ),
 )

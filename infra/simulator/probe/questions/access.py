@@ -1,5 +1,7 @@
 """Questions about tokens and site addresses."""
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 from infra.simulator.probe.ask import (
@@ -263,3 +265,41 @@ def item_unknown(rig: Rig) -> None:
 @asks("ERR-ITEM-ID-NOT-NUMERIC")
 def item_id_not_numeric(rig: Rig) -> None:
     same(code(status(rig.get(f"{rig.every()}/items/seven"), 404)), "itemNotFound", "error.code")
+
+
+@asks("AUTH-WWW-AUTHENTICATE")
+def www_authenticate(rig: Rig) -> None:
+    seen = status(rig.get(rig.root, token=""), 401).headers.get("WWW-Authenticate", "")
+    expect(seen.startswith("Bearer"), f"WWW-Authenticate {seen!r}")
+
+
+@asks("SITE-BY-HOST")
+def by_host(rig: Rig) -> None:
+    root = status(rig.get("/sites/root"), 200).json()["id"]
+    same(status(rig.get(f"/sites/{rig.hostname}"), 200).json()["id"], root, "id")
+
+
+@asks("SITE-BY-COLLECTION-GUID")
+def by_collection(rig: Rig) -> None:
+    collection = rig.site()["id"].split(",")[1]
+    same(status(rig.get(f"/sites/{collection}"), 200).json()["id"], rig.site()["id"], "id")
+
+
+@asks("SITE-SUBSITES")
+def subsites(rig: Rig) -> None:
+    for one in status(rig.get(f"{rig.root}/sites"), 200).json()["value"]:
+        expect(one["webUrl"].startswith(rig.site()["webUrl"] + "/"), "a site that is not below this one")
+
+
+@asks("HDR-STRICT-TRANSPORT")
+def strict_transport(rig: Rig) -> None:
+    seen = rig.get(rig.root).headers.get("Strict-Transport-Security", "")
+    expect("max-age=31536000" in seen, f"Strict-Transport-Security {seen!r}")
+
+
+@asks("HDR-DATE")
+def date_header(rig: Rig) -> None:
+    item = status(rig.post(f"{rig.every()}/items", {"fields": {"Title": "a"}}), 201)
+    made = datetime.fromisoformat(item.json()["createdDateTime"])
+    seen = parsedate_to_datetime(item.headers.get("Date", "Thu, 01 Jan 1970 00:00:00 GMT"))
+    expect(abs((seen - made).total_seconds()) < 60, f"Date {seen}, created {made}")

@@ -125,3 +125,16 @@ def inner_headers(rig: Rig) -> None:
     }
     same(_statuses(rig.batch(request)), {"1": 412}, "statuses")
     same(status(rig.get(f"{path}/fields"), 200).json()["Title"], "b", "Title")
+
+
+@asks("BATCH-MALFORMED")
+def malformed(rig: Rig) -> None:
+    for body in ({}, {"requests": "none"}, {"requests": [{"id": "1"}]}, []):
+        status(rig.post("/$batch", body), 400)
+
+
+@asks("BATCH-URL-SLASH")
+def url_slash(rig: Rig) -> None:
+    urls = [rig.every(), rig.every().removeprefix("/")]
+    requests = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    same(_statuses(rig.batch(*requests)), {"0": 200, "1": 200}, "statuses")

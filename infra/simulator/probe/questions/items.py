@@ -358,3 +358,18 @@ def sharepoint_ids(rig: Rig) -> None:
 @asks("ETAG-STARTS-AT-ONE")
 def etag_starts_at_one(rig: Rig) -> None:
     same(_number(rig.add(rig.every(), Title="a")["eTag"]), 1, "number of the eTag")
+
+
+@asks("ITEM-NO-DRIVE-ITEM")
+def no_drive_item(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    refused(rig.get(f"{rig.every()}/items/{item['id']}/driveItem"), code_is="invalidRequest")
+
+
+@asks("ETAG-IF-MATCH-CURRENT")
+def if_match_current(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    path = f"{rig.every()}/items/{item['id']}"
+    status(rig.patch(f"{path}/fields", {"Title": "b"}, headers={"If-Match": item["eTag"]}), 200)
+    current = status(rig.get(path), 200).json()["eTag"]
+    status(rig.delete(path, headers={"If-Match": current}), 204)

@@ -379,3 +379,25 @@ def checkboxes_multi(rig: Rig) -> None:
     item = rig.add(path, **{"Picks@odata.type": "Collection(Edm.String)", "Picks": ["red", "green"]})
     seen = rig.read(path, item["id"])["Picks"]
     expect(isinstance(seen, list) and sorted(seen) == ["green", "red"], f"Picks {seen!r}")
+
+
+@asks("LIST-FILTER-TITLE")
+def filter_title(rig: Rig) -> None:
+    path = rig.new_list(title=(title := rig.title()))
+    rig.new_list()
+    found = status(rig.get(f"{rig.root}/lists?$filter=displayName eq '{title}'"), 200).json()["value"]
+    same([one["id"] for one in found], [path.rpartition("/")[2]], "ids")
+
+
+@asks("LIST-ITEMS-ON-EXPAND")
+def items_on_expand(rig: Rig) -> None:
+    path = rig.new_list()
+    rig.add(path, Title="a")
+    seen = status(rig.get(f"{path}?$expand=items(expand=fields(select=Title))"), 200).json()
+    same([one.get("fields", {}).get("Title") for one in seen["items"]], ["a"], "titles")
+
+
+@asks("LIST-SELECT")
+def select(rig: Rig) -> None:
+    seen = status(rig.get(f"{rig.every()}?$select=id,displayName"), 200).json()
+    same({key for key in seen if not key.startswith("@")}, {"id", "displayName"}, "members")

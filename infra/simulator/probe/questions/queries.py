@@ -321,3 +321,37 @@ def no_schema_changes(rig: Rig) -> None:
     _, link = rig.delta(_delta(path))
     status(rig.post(f"{path}/columns", text("Extra", defaultValue={"value": "x"})), 201)
     same([one["id"] for one in rig.delta(link)[0]], [], "ids after a new column")
+
+
+@asks("PAGE-LAST-WITHOUT-LINK")
+def last_without_link(rig: Rig) -> None:
+    page = status(rig.get(f"{_filled(rig, 4)}/items?$top=5"), 200).json()
+    expect("@odata.nextLink" not in page, "a link on the only page")
+
+
+@asks("PAGE-NOT-A-SNAPSHOT")
+def not_a_snapshot(rig: Rig) -> None:
+    path = _filled(rig, 4)
+    first = status(rig.get(f"{path}/items?$top=2"), 200).json()
+    added = rig.add(path, Title="late")["id"]
+    later = [one["id"] for page in rig.pages(first["@odata.nextLink"]) for one in page["value"]]
+    same(later, ["3", "4", added], "ids of the later pages")
+
+
+@asks("DELTA-LATEST-STATE")
+def latest_state(rig: Rig) -> None:
+    path = _filled(rig, 2)
+    _, link = rig.delta(_delta(path, "?$expand=fields"))
+    for title in ("x", "y", "z"):
+        status(rig.patch(f"{path}/items/1/fields", {"Title": title}), 200)
+    last = {one["id"]: one["fields"]["Title"] for one in rig.delta(link)[0]}
+    same(last, {"1": "z"}, "last states")
+
+
+@asks("DELTA-ETAG-OF-READ")
+def etag_of_read(rig: Rig) -> None:
+    path = _filled(rig, 1)
+    _, link = rig.delta(_delta(path))
+    status(rig.patch(f"{path}/items/1/fields", {"Title": "x"}), 200)
+    entry = rig.delta(link)[0][-1]
+    same(entry.get("eTag"), status(rig.get(f"{path}/items/1"), 200).json()["eTag"], "eTag")
