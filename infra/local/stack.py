@@ -86,7 +86,7 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
             "SYNCBRIDGE_METASTORE_DSN": metastore,
             "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
             "SYNCBRIDGE_SECRET_KEY": state.secret_key,
-            "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1",
+            "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1,localhost",
         }
         host = host_process.start(
             options.host, port=ports["host"], directory=state.directory, values=values, keep_open=keep
