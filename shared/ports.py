@@ -241,6 +241,11 @@ class Scans(Protocol):
 
     def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult: ...
 
+    def differing(
+        self, definition: SyncDefinition, run: RunId, *, after: bytes | None, limit: int
+    ) -> Sequence[tuple[bytes, Identity, str]]:
+        """Hash, identity and kind (NEW, CHANGED, GONE) of what differs, in hash order after `after`; marks nothing."""
+
     def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
         """Marks what differs, in hash order, a chunk per transaction; yields how many after each.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
 from shared.core.scope import Scope
@@ -159,6 +160,10 @@ class TargetList:
     keeps_versions: bool = True
     site_zone: str = "UTC"
     """IANA zone of the site, for date-only columns."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site_zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

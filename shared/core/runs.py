@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from shared.core.ids import Digest, FieldNo, Identity, ItemId, ListId
+from shared.core.ids import DefinitionId, Digest, FieldNo, Identity, ItemId, ListId, RunId
 
 
 class RunType(StrEnum):
@@ -79,3 +79,14 @@ class WatermarkCursor:
     identity: Identity | None
     fingerprint: bytes
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRun:
+    """A run that is queued or running."""
+
+    id: RunId
+    definition: DefinitionId
+    type: RunType
+    queued: bool
+    orchestration_id: str | None

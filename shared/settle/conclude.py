@@ -15,7 +15,7 @@ from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Prov
 from shared.core.mapping import Value
 from shared.core.reconcile import FieldConflict, Side
 from shared.core.runs import ConflictRecord, RunCounts
-from shared.core.values import to_item
+from shared.core.values import create_fields, patch_fields
 from shared.ports import Confirmation
 from shared.settle.work import Work
 
@@ -46,9 +46,7 @@ def create(work: Work, definition: SyncDefinition, op: UUID, at: Moment, conflic
     target = definition.target
     fields: dict[str, object] = {target.key_column: sync_key(IdentityHash(work.key))}
     by_no = definition.by_no()
-    for no, value in work.row_values.items():
-        if value.canonical is not None:
-            fields |= to_item(by_no[no], value.canonical, target.site_zone)
+    fields |= create_fields(((by_no[no], value.canonical) for no, value in work.row_values.items()), target.zone)
     intent = Intent(
         op=op,
         kind=IntentKind.CREATE_ITEM,
@@ -92,9 +90,7 @@ def patch(
 ) -> Act:
     item_id, etag = item_of(work)
     by_no = definition.by_no()
-    sent: dict[str, object] = {}
-    for no in sorted(fields):
-        sent |= to_item(by_no[no], work.row_values[no].canonical, definition.target.site_zone)
+    sent = patch_fields(((by_no[no], work.row_values[no].canonical) for no in sorted(fields)), definition.target.zone)
     intent = Intent(
         op=op,
         kind=IntentKind.PATCH_ITEM,

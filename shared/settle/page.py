@@ -188,7 +188,7 @@ class _Page:
                     self.tools.lists,
                     target,
                     lambda fields: {
-                        no: value.digest for no, value in item_values(taking_part, fields, target.site_zone).items()
+                        no: value.digest for no, value in item_values(taking_part, fields, target.zone).items()
                     },
                 )
         except Throttled as throttled:

@@ -1,0 +1,87 @@
+"""Activities: thin. Each finds the engine, does one bounded step and answers with data; expected failures never raise."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import azure.durable_functions as df
+
+from functions import names
+from functions.container import engine
+from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
+from shared.core.errors import Disposition, SyncError, Transient, disposition
+from shared.core.ids import DefinitionId, RunId
+
+blueprint = df.Blueprint()
+log = logging.getLogger("syncbridge.activities")
+
+
+@blueprint.activity_trigger(input_name="order", activity=names.BEGIN_RUN)
+def begin_run(order: dict[str, Any]) -> dict[str, Any]:
+    asked = RunOrder.model_validate(order)
+
+    def step() -> StepAnswer:
+        workers = engine().begin_run(DefinitionId(asked.definition), RunId(asked.run))
+        return StepAnswer(proceed=workers is not None, workers=workers or 1)
+
+    return _answered(names.BEGIN_RUN, step)
+
+
+@blueprint.activity_trigger(input_name="order", activity=names.CAPTURE_SOURCE)
+def capture_source(order: dict[str, Any]) -> dict[str, Any]:
+    asked = RunOrder.model_validate(order)
+
+    def step() -> StepAnswer:
+        return StepAnswer(held=engine().capture(DefinitionId(asked.definition), RunId(asked.run)).held)
+
+    return _answered(names.CAPTURE_SOURCE, step)
+
+
+@blueprint.activity_trigger(input_name="order", activity=names.SETTLE_BACKLOG)
+def settle_backlog(order: dict[str, Any]) -> dict[str, Any]:
+    asked = RunOrder.model_validate(order)
+
+    def step() -> StepAnswer:
+        settled = engine().settle(DefinitionId(asked.definition), RunId(asked.run))
+        return StepAnswer(wait=settled.wait, more=settled.more, held=settled.hold is not None)
+
+    return _answered(names.SETTLE_BACKLOG, step)
+
+
+@blueprint.activity_trigger(input_name="end", activity=names.FINISH_RUN)
+def finish_run(end: dict[str, Any]) -> dict[str, Any]:
+    asked = RunEnd.model_validate(end)
+
+    def step() -> StepAnswer:
+        engine().finish_run(
+            DefinitionId(asked.definition),
+            RunId(asked.run),
+            held=asked.held,
+            error=(asked.failure.code, asked.failure.message) if asked.failure else None,
+        )
+        return StepAnswer()
+
+    return _answered(names.FINISH_RUN, step)
+
+
+def _answered(name: str, step: Callable[[], StepAnswer]) -> dict[str, Any]:
+    """The step's answer, or its failure as data: a fan-out whose children raise would break the orchestration."""
+    try:
+        return step().to_json()
+    except SyncError as error:
+        log.warning("%s ended with %s", name, error.code, extra={"action": f"{name}_failed", "code": error.code})
+        failure = Failure(
+            code=error.code,
+            message=error.message,
+            disposition=disposition(error),
+            retry_after=error.retry_after if isinstance(error, Transient) else None,
+        )
+        return StepAnswer(failure=failure).to_json()
+    except Exception as error:  # the edge of the process: whatever it is, the run has to end and say so
+        log.exception("%s failed", name, extra={"action": f"{name}_failed", "code": "unexpected"})
+        failure = Failure(
+            code="unexpected",
+            message=f"an unexpected {type(error).__name__} in {name}: see the log of this run",
+            disposition=Disposition.HOLD,
+        )
+        return StepAnswer(failure=failure).to_json()

@@ -1,0 +1,18 @@
+"""Names that cross the durable boundary: functions, queues. Called by string, so that both durable lines run them."""
+
+SYNC_RUN = "sync_run"
+BEGIN_RUN = "begin_run"
+CAPTURE_SOURCE = "capture_source"
+SETTLE_BACKLOG = "settle_backlog"
+FINISH_RUN = "finish_run"
+SCHEDULE_TICK = "schedule_tick"
+MANUAL_RUN = "manual_run"
+CONTROL_API = "control_api"
+HEALTH = "health"
+
+CONTINUE_AS_NEW_LAPS = 25
+"""Settle laps in one orchestration history; its length stays bounded, whatever the backlog."""
+LONGEST_WAIT = 900.0
+"""Seconds of one durable timer; what has to wait longer looks again meanwhile."""
+RETRIES = 12
+"""Consecutive failures of one step that may be worth another try, before the run gives up."""

@@ -1,0 +1,111 @@
+"""Orchestrations: they only yield. No clock, no settings, no I/O; what decides here are the activities' answers.
+
+One run of one definition: begin -> capture -> settle laps, several workers side by side, until nothing is due -> finish.
+Waits are durable timers, so nobody pays for sleeping; histories are cut by continue_as_new.
+"""
+
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any
+
+import azure.durable_functions as df
+
+from functions import names
+from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
+from shared.core.errors import Disposition
+
+blueprint = df.Blueprint()
+
+Context = Any
+Tasks = Generator[Any, Any, Any]
+
+
+@blueprint.orchestration_trigger(context_name="context", orchestration=names.SYNC_RUN)
+def sync_run(context: Context) -> Tasks:
+    order = RunOrder.model_validate(context.get_input())
+    workers = 1
+    if order.lap == 0:
+        begun = yield from _step(context, names.BEGIN_RUN, order)
+        if begun.failure is None and not begun.proceed:
+            return
+        captured = begun if begun.failure else (yield from _step(context, names.CAPTURE_SOURCE, order))
+        if captured.failure is not None or captured.held:
+            yield from _finish(context, order, captured)
+            return
+        workers = begun.workers
+    else:
+        workers = order.worker or 1
+    yield from _settle(context, order, workers)
+
+
+def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
+    failures = order.failures
+    for lap in range(1, names.CONTINUE_AS_NEW_LAPS + 1):
+        answers: list[StepAnswer] = []
+        raw = yield context.task_all(
+            [
+                context.call_activity(names.SETTLE_BACKLOG, order.model_copy(update={"worker": n}).to_json())
+                for n in range(workers)
+            ]
+        )
+        answers = [StepAnswer.model_validate(answer) for answer in raw]
+        final = _worst(answers)
+        if final is not None:
+            yield from _finish(context, order, final)
+            return
+        failures = failures + 1 if any(answer.failure for answer in answers) else 0
+        if failures > names.RETRIES:
+            yield from _finish(context, order, next(answer for answer in answers if answer.failure))
+            return
+        waits = [_wait_of(answer, failures) for answer in answers if answer.wait is not None or answer.failure]
+        if not waits and not any(answer.more for answer in answers):
+            yield from _finish(context, order, StepAnswer())
+            return
+        if waits:
+            yield _timer(context, min(max(waits), names.LONGEST_WAIT))
+        if lap == names.CONTINUE_AS_NEW_LAPS:
+            context.continue_as_new(
+                order.model_copy(update={"lap": order.lap + lap, "worker": workers, "failures": failures}).to_json()
+            )
+
+
+def _step(context: Context, activity: str, order: RunOrder) -> Generator[Any, Any, StepAnswer]:
+    """One activity, again after a wait while its failure is one that time may mend."""
+    for attempt in range(names.RETRIES + 1):
+        answer = StepAnswer.model_validate((yield context.call_activity(activity, order.to_json())))
+        failure = answer.failure
+        if failure is None or failure.disposition != Disposition.RETRY or attempt == names.RETRIES:
+            return answer
+        yield _timer(context, _wait_of(answer, attempt + 1))
+    raise AssertionError("unreachable")
+
+
+def _finish(context: Context, order: RunOrder, last: StepAnswer) -> Tasks:
+    end = RunEnd(definition=order.definition, run=order.run, failure=last.failure, held=last.held)
+    for attempt in range(names.RETRIES + 1):
+        answer = StepAnswer.model_validate((yield context.call_activity(names.FINISH_RUN, end.to_json())))
+        if answer.failure is None or answer.failure.disposition != Disposition.RETRY:
+            return
+        yield _timer(context, _wait_of(answer, attempt + 1))
+
+
+def _worst(answers: list[StepAnswer]) -> StepAnswer | None:
+    """The answer that ends the run, if there is one: a hold, or a failure that time does not mend."""
+    for answer in answers:
+        if answer.held or _is_final(answer.failure):
+            return answer
+    return None
+
+
+def _is_final(failure: Failure | None) -> bool:
+    return failure is not None and failure.disposition not in (Disposition.RETRY, Disposition.YIELD, Disposition.REPLAN)
+
+
+def _wait_of(answer: StepAnswer, failures: int) -> float:
+    if answer.failure is not None:
+        return max(answer.failure.retry_after or 0.0, min(2.0**failures, 300.0))
+    return answer.wait or 1.0
+
+
+def _timer(context: Context, seconds: float) -> Any:
+    return context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))

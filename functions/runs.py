@@ -1,0 +1,69 @@
+"""Manual runs: an HTTP trigger of their own, because starting an orchestration takes the durable client."""
+
+import asyncio
+import json
+from uuid import UUID
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from functions import names
+from functions.api.problems import problem
+from functions.container import engine
+from functions.starting import start_run
+from shared.core.errors import ConfigurationError, SyncError
+from shared.core.ids import DefinitionId
+from shared.core.runs import ActiveRun
+
+blueprint = df.Blueprint()
+
+
+@blueprint.route(route="api/v1/ops/sync/{definition}", methods=["POST"])
+@blueprint.durable_client_input(client_name="client")
+@blueprint.function_name(names.MANUAL_RUN)
+async def manual_run(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    """202 with the run's id and status URLs; a second start while one is running answers with the running one."""
+    try:
+        definition = DefinitionId(_uuid(req.route_params.get("definition", "")))
+        run, created = await asyncio.to_thread(_start, definition, _caller(req))
+        instance = await start_run(client, run)
+    except SyncError as error:
+        return _problem(error)
+    management = client.create_http_management_payload(instance)
+    body = {
+        "run_id": str(run.id),
+        "definition_id": str(definition),
+        "already_running": not created,
+        "status_url": f"/api/v1/runs/{run.id}",
+        "orchestration": {
+            "id": instance,
+            "status_url": management["statusQueryGetUri"],
+            "terminate_url": management["terminatePostUri"],
+        },
+    }
+    return func.HttpResponse(
+        json.dumps(body),
+        status_code=202,
+        mimetype="application/json",
+        headers={"Location": f"/api/v1/runs/{run.id}", "Retry-After": "2"},
+    )
+
+
+def _start(definition: DefinitionId, caller: str) -> tuple[ActiveRun, bool]:
+    return engine().start_run(definition, trigger="MANUAL", requested_by=caller)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigurationError("the id of a definition is a UUID", code="invalid_request") from None
+
+
+def _caller(req: func.HttpRequest) -> str:
+    return req.headers.get("x-ms-client-principal-name") or "function key"
+
+
+def _problem(error: SyncError) -> func.HttpResponse:
+    status, body = problem(error)
+    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/problem+json")
