@@ -52,6 +52,12 @@ def prepare_source(server: PostgresServer, *, password: str, counts: Counts) -> 
 
 
 def _create_database(server: PostgresServer, name: str) -> None:
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+    try:
+        connection = psycopg.connect(server.dsn(), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise LocalStackError(
+            f"The PostgreSQL of {server.base} does not let us in ({error}): run `make clean-local` to start afresh."
+        ) from error
+    with connection:
         if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

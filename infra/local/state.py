@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from infra.local.errors import LocalStackError
 from infra.local.postgres import can_enter, server_account
 
 DIRECTORY = Path(__file__).parents[2] / ".local/stack"
@@ -34,14 +35,20 @@ class State:
 
 
 def load(directory: Path) -> State:
-    """The state in that directory, or a new one; the directory is made if it is missing."""
+    """The state in that directory, or a new one; the directory is made if it is missing.
+
+    Raises LocalStackError if the file there is none of ours.
+    """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        remembered = json.loads((directory / _FILE).read_text(encoding="utf-8"))
+        return State(directory=directory, **json.loads((directory / _FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return State(directory=directory)
-    return State(directory=directory, **remembered)
+    except (ValueError, TypeError) as error:
+        raise LocalStackError(
+            f"{directory / _FILE} cannot be read ({error}): run `make clean-local` to start afresh."
+        ) from error
 
 
 def save(state: State) -> None:

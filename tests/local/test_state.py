@@ -1,7 +1,10 @@
 import stat
 from dataclasses import replace
 
+import pytest
+
 from infra.local import state as local
+from infra.local.errors import LocalStackError
 
 
 def test_a_state_is_the_same_after_a_restart_and_only_its_owner_reads_the_file(tmp_path):
@@ -25,3 +28,10 @@ def test_postgresql_lies_elsewhere_when_its_user_cannot_enter_the_checkout(tmp_p
     assert not elsewhere.is_relative_to(tmp_path)
     assert elsewhere == local.postgres_base(tmp_path)
     assert elsewhere != local.postgres_base(tmp_path / "another")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"colour": "blue"}', "not json"])
+def test_a_state_file_that_is_none_of_ours_is_refused_with_a_way_out(tmp_path, text):
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(LocalStackError, match=r"state.json cannot be read .*: run `make clean-local` to start afresh"):
+        local.load(tmp_path)
