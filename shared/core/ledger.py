@@ -80,3 +80,5 @@ class LedgerEntry:
     mapping_fingerprint: bytes | None = None
     last_source_ts: datetime | None = None
     last_sync_ts: datetime | None = None
+    recent_writes: int = 0
+    """Writes of the engine that landed within the loop breaker's window; the store counts them, whatever is given back."""

@@ -1,8 +1,6 @@
 -- The metastore: what the control plane configures and what the data plane agrees on.
 -- PostgreSQL 14 or newer, no extensions. Until the first release this file may change; from then on it is history.
 
-create schema if not exists syncbridge;
-
 -- ---------------------------------------------------------------- connections
 
 create table syncbridge.database_instances (
@@ -191,11 +189,13 @@ create unique index field_mappings_source on syncbridge.field_mappings (sync_def
 -- One sequence for all marks and confirmations: a number never comes back, and orders observations against agreements.
 create sequence syncbridge.mark_numbers as bigint cache 1;
 
+-- Ledger and backlog carry no foreign key to the definition: every row of a page would lock the definition's one row.
+-- Definitions are never removed while they have entries; retention removes both.
 create table syncbridge.sync_ledger (
-    sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
+    sync_def_id uuid not null,
     source_identity_hash bytea not null check (octet_length(source_identity_hash) = 32),
-    source_identity text not null,
-    source_key_strategy text not null,
+    source_identity text collate "C" not null,
+    source_key_strategy text,       -- as the definition says; null: the definition is gone
     source_instance_id uuid not null,
     state text not null check (state in ('BOUND', 'CREATING', 'SETTLED', 'MOVING', 'TOMBSTONE')),
     sp_list_id text,
@@ -212,28 +212,32 @@ create table syncbridge.sync_ledger (
     last_source_ts timestamptz,
     last_sync_ts timestamptz not null default now(),
     tombstoned_at timestamptz,
+    -- The loop breaker's memory: writes of the engine since the window began.
+    writes_since timestamptz,
+    writes integer not null default 0,
     primary key (sync_def_id, source_identity_hash),
     check (state <> 'TOMBSTONE' or field_digests is null),
     check (state <> 'SETTLED' or (sp_item_id is not null and field_digests is not null))
-) with (fillfactor = 85);
+) with (fillfactor = 80);
 create unique index sync_ledger_item on syncbridge.sync_ledger (sync_def_id, sp_list_id, sp_item_id)
     where sp_item_id is not null and state <> 'TOMBSTONE';
 create index sync_ledger_tombstones on syncbridge.sync_ledger (sync_def_id, tombstoned_at) where state = 'TOMBSTONE';
 
 create table syncbridge.sync_backlog (
-    sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
+    sync_def_id uuid not null,
     subject_hash bytea not null check (octet_length(subject_hash) = 32),
     subject_kind text not null check (subject_kind in ('ROW', 'ITEM')),
-    source_identity text,           -- ROW subjects
+    source_identity text collate "C",   -- ROW subjects
     sp_list_id text,                -- ITEM subjects
     sp_item_id integer,
     number bigint not null default nextval('syncbridge.mark_numbers'),
     reasons text[] not null,
     lane smallint not null check (lane between 0 and 4),
-    news text,                      -- eTag that a capture saw
+    news text,                      -- eTag that a capture saw; null although ITEM is a reason: more than one, so look
+    seen_stamp bigint,              -- what the last scan's mark saw: a parked row is tried again when it has changed
     state text not null default 'DUE' check (state in ('DUE', 'PARKED', 'AWAITING_APPROVAL', 'HELD')),
     approved boolean not null default false,
-    due_at timestamptz not null default now(),
+    due_at timestamptz not null default now(),  -- PARKED: when it is tried again; infinity: only by a person or a new mark
     claim uuid,
     claimed_until timestamptz,
     attempts integer not null default 0,
@@ -244,18 +248,18 @@ create table syncbridge.sync_backlog (
     primary key (sync_def_id, subject_hash),
     check ((subject_kind = 'ROW') = (source_identity is not null)),
     check ((subject_kind = 'ITEM') = (sp_item_id is not null and sp_list_id is not null))
-) with (fillfactor = 70);
-create index sync_backlog_due on syncbridge.sync_backlog (sync_def_id, lane, due_at) where state = 'DUE';
-create index sync_backlog_parked on syncbridge.sync_backlog (sync_def_id, state, due_at) where state <> 'DUE';
-create index sync_backlog_claims on syncbridge.sync_backlog (claim) where claim is not null;
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.1);
+-- No index holds the claim, so that claiming is a heap-only update.
+create index sync_backlog_due on syncbridge.sync_backlog (sync_def_id, lane, due_at) where state in ('DUE', 'PARKED');
+create index sync_backlog_waiting on syncbridge.sync_backlog (sync_def_id, state, marked_at) where state <> 'DUE';
 
--- The loop breaker's memory: engine writes per row within the current window.
-create table syncbridge.row_writes (
-    sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
-    subject_hash bytea not null,
-    window_start timestamptz not null,
-    writes integer not null,
-    primary key (sync_def_id, subject_hash)
+-- The unlogged tables of scans: which there are, and how many rows they have to hold (a server's crash empties them).
+create table syncbridge.scan_tables (
+    run_id uuid primary key,
+    sync_def_id uuid not null,
+    created_at timestamptz not null default now(),
+    loaded bigint,
+    differing bigint
 );
 
 create table syncbridge.sync_cursors (
@@ -347,6 +351,7 @@ create table syncbridge.conflicts (
 );
 create index conflicts_recent on syncbridge.conflicts (sync_def_id, detected_at desc);
 create unique index conflicts_op on syncbridge.conflicts (op, field_no);
+create index conflicts_pending on syncbridge.conflicts (sync_def_id, source_identity_hash) where state = 'PENDING';
 
 create table syncbridge.holds (
     id uuid primary key default gen_random_uuid(),

@@ -1,0 +1,70 @@
+"""What goes wrong on the metastore's connections, as the engine's own errors.
+
+Messages of the server can hold values of rows, so none is passed on; SQLSTATE and constraint names are.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from shared.core.errors import (
+    ConfigurationError,
+    InvariantViolated,
+    MetastoreUnavailable,
+    PermissionMissing,
+    SyncError,
+)
+
+_AWAY = (
+    psycopg.OperationalError,  # lost connections, time-outs, deadlocks, full disks; the pool's errors are of this kind
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,  # a standby after a failover
+    errors.InFailedSqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+    errors.InvalidCatalogName,
+)
+_BEHIND = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.UndefinedFunction)
+_REFUSED = (errors.InvalidAuthorizationSpecification, errors.InvalidPassword)
+
+
+def translate(error: psycopg.Error) -> SyncError:
+    """The engine's error for a driver's one."""
+    state = error.sqlstate
+    match error:
+        case errors.InsufficientPrivilege():
+            return PermissionMissing(
+                "the metastore's role lacks a right in schema syncbridge",
+                remedy="grant all on schema syncbridge, and on all its tables and sequences, to the app's role",
+            )
+        case _ if isinstance(error, _REFUSED):
+            return ConfigurationError(
+                "the metastore refused the login: check SYNCBRIDGE_METASTORE_DSN",
+                code="metastore_login",
+                sqlstate=state,
+            )
+        case _ if isinstance(error, _BEHIND):
+            return ConfigurationError(
+                f"the metastore's schema does not fit this release (SQLSTATE {state}): "
+                "run python -m shared.adapters.metastore.migrate",
+                code="schema_behind",
+            )
+        case _ if isinstance(error, _AWAY):
+            return MetastoreUnavailable(f"the metastore did not answer (SQLSTATE {state or 'none'})", sqlstate=state)
+        case _:
+            constraint = error.diag.constraint_name
+            return InvariantViolated(
+                f"the metastore refused a statement (SQLSTATE {state}, constraint {constraint or 'none'})",
+                sqlstate=state,
+                constraint=constraint,
+            )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the engine's errors for the driver's ones."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error) from error

@@ -1,0 +1,100 @@
+-- Scans: the unlogged tables of one run, and what differs from the ledger. `{scan}` and `{differing}` are the run's tables.
+
+-- settings --
+-- For this transaction: time for a large table, memory to join it in one pass, and no compilation of a query that runs once.
+select set_config('statement_timeout', %(statement_timeout)s::text, true), set_config('work_mem', '96MB', true), set_config('jit', 'off', true)
+
+-- dead --
+-- Runs whose tables are left over: ended, or so old that nobody works on them any more.
+select t.run_id
+  from syncbridge.scan_tables t left join syncbridge.sync_runs r on r.id = t.run_id
+ where t.run_id = %(run)s::uuid or r.status not in ('QUEUED', 'RUNNING') or t.created_at < now() - interval '1 day'
+
+-- forget --
+-- A run's tables are gone.
+delete from syncbridge.scan_tables where run_id = %(run)s::uuid
+
+-- remember --
+-- A run's tables are there.
+insert into syncbridge.scan_tables (run_id, sync_def_id) values (%(run)s::uuid, %(definition)s::uuid)
+
+-- create_scan --
+-- The rows of the source: what the scan piped in. A crash of the server empties it, see `loaded`.
+create unlogged table {scan} (identity text collate "C" not null, stamp bigint not null) with (autovacuum_enabled = false)
+
+-- copy --
+-- COPY BINARY, exactly as the source sends it.
+copy {scan} (identity, stamp) from stdin (format binary)
+
+-- analyze_scan --
+-- The comparison's plan depends on how many rows there are.
+analyze {scan} (identity)
+
+-- loaded --
+-- How many rows have to be there from now on.
+update syncbridge.scan_tables set loaded = %(loaded)s::bigint where run_id = %(run)s::uuid
+
+-- create_differing --
+-- What differs, in the order of the marks.
+create unlogged table {differing} (subject_hash bytea not null, identity text collate "C" not null, stamp bigint, kind "char" not null)
+  with (autovacuum_enabled = false)
+
+-- compare --
+-- One full join of the scan with the ledger: n: row without an agreement, c: other stamp, g: agreement without a row,
+-- u: an item is bound or being created, whatever the stamp says. Writes nothing if a row of the scan is missing.
+insert into {differing} (subject_hash, identity, stamp, kind)
+select coalesce(l.source_identity_hash, sha256(convert_to(s.identity, 'UTF8'))), coalesce(s.identity, l.source_identity), s.stamp,
+       case when s.identity is not null and l.stamp is null and coalesce(l.state, 'TOMBSTONE') not in ('BOUND', 'CREATING') then 'n'
+            when s.identity is null and l.stamp is not null then 'g'
+            when l.state in ('BOUND', 'CREATING') then 'u'
+            else 'c' end
+  from {scan} s
+  full join (select source_identity, source_identity_hash, stamp, state
+               from syncbridge.sync_ledger where sync_def_id = %(definition)s::uuid) l on l.source_identity = s.identity
+ where (s.stamp is distinct from l.stamp or l.state in ('BOUND', 'CREATING'))
+   and (select count(*) from {scan}) = %(loaded)s::bigint
+
+-- compare_waiting --
+-- Subjects that wait because their row was gone, and whose row is back as the ledger knows it.
+insert into {differing} (subject_hash, identity, stamp, kind)
+select b.subject_hash, s.identity, s.stamp, 'b'
+  from syncbridge.sync_backlog b join {scan} s on s.identity = b.source_identity
+ where b.sync_def_id = %(definition)s::uuid and b.state in ('AWAITING_APPROVAL', 'HELD') and 'ROW_GONE' = any(b.reasons)
+   and not exists (select 1 from {differing} d where d.subject_hash = b.subject_hash)
+
+-- index_differing --
+-- For paging in the order of the hash. A row that the source showed twice fails here.
+create unique index on {differing} (subject_hash)
+
+-- totals --
+-- The comparison in figures, and whether every row of the scan was there.
+select (select count(*) from {scan}), count(*), count(*) filter (where kind = 'n'), count(*) filter (where kind in ('c', 'u')),
+       count(*) filter (where kind = 'g'), count(*) filter (where kind = 'u' and stamp is not null)
+  from {differing}
+
+-- compared --
+-- How many differences have to be found again by the marks.
+update syncbridge.scan_tables set differing = %(differing)s::bigint where run_id = %(run)s::uuid
+
+-- expected --
+-- What `compared` remembered.
+select differing from syncbridge.scan_tables where run_id = %(run)s::uuid
+
+-- page --
+-- The next page of differences: how many, and the last hash.
+select count(*), decode(max(encode(subject_hash, 'hex') collate "C"), 'hex')
+  from (select subject_hash from {differing} where subject_hash > %(after)b::bytea order by subject_hash limit %(limit)b::integer) as page
+
+-- mark --
+-- Marks a page of differences, in the order of their hash. Followed by the backlog's `policy`.
+insert into syncbridge.sync_backlog as b (sync_def_id, subject_hash, subject_kind, source_identity, reasons, lane, seen_stamp, state)
+select %(definition)b::uuid, d.subject_hash, 'ROW', d.identity, array[case when d.stamp is null then 'ROW_GONE' else 'SCAN' end],
+       %(lane)b::smallint, d.stamp,
+       case when d.kind = 'g' and %(hold_deletes)b::boolean then 'AWAITING_APPROVAL' else 'DUE' end
+  from {differing} d
+ where d.subject_hash > %(after)b::bytea and d.subject_hash <= %(last)b::bytea
+ order by d.subject_hash
+
+-- drop --
+-- The run's tables go.
+drop table if exists {scan}, {differing}
