@@ -1,0 +1,157 @@
+"""The reconciler, from its own decision tables and by the laws of a merge."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.decision_tables import FIELD_CASES, UNIT_CASES, FieldCase, UnitCase
+from shared.core.definition import ConflictPolicy, DeletePolicy, ForeignPolicy
+from shared.core.ids import Digest, FieldNo
+from shared.core.ledger import EntryState
+from shared.core.reconcile import Flow, Merge, Policy, Reading, Side, reconcile
+
+ONE = FieldNo(1)
+
+
+def digest(letter: str) -> Digest:
+    return Digest(letter.encode() * 16)
+
+
+def held(letter: str) -> dict[FieldNo, Digest] | None:
+    return None if letter == "-" else {ONE: digest(letter)}
+
+
+@pytest.mark.parametrize("case", FIELD_CASES, ids=lambda case: case.words)
+def test_a_field_is_decided_as_its_table_says(case: FieldCase):
+    policy = Policy(
+        flows={ONE: Flow(case.flow)}, conflict=ConflictPolicy(case.policy), writes_rows=case.flow != "TO_ITEM"
+    )
+    decision = reconcile(
+        Reading(
+            state=EntryState.SETTLED if case.base != "-" else EntryState.CREATING,
+            base=held(case.base),
+            row=held(case.row),
+            item=held(case.item),
+            ours={ONE: frozenset({digest(case.ours)})} if case.ours else {},
+        ),
+        policy,
+    )
+    assert isinstance(decision, Merge)
+    written = "item" if decision.to_item else "row" if decision.to_row else ""
+    logged = {Side.ROW: "item", Side.ITEM: "row"}[decision.conflicts[0].winner] if decision.conflicts else ""
+    assert (case.write, case.logged) == (written, logged)
+
+
+@pytest.mark.parametrize("case", UNIT_CASES, ids=lambda case: f"{case.mode}: {case.words}")
+def test_a_unit_is_decided_as_its_table_says(case: UnitCase):
+    two_way = case.mode == "TWO_WAY"
+    policy = Policy(
+        flows={ONE: Flow.BOTH if two_way else Flow.TO_ITEM},
+        row_deleted=DeletePolicy(case.row_deleted),
+        item_deleted=DeletePolicy(case.item_deleted),
+        foreign=ForeignPolicy(case.foreign),
+        writes_rows=two_way,
+    )
+    reading = Reading(
+        state=None if case.state == "-" else EntryState(case.state),
+        base=held(case.base),
+        row=held(case.row),
+        item=held(case.item),
+        ours={ONE: frozenset({digest(case.ours)})} if case.ours else {},
+        created_by_us=bool(case.ours),
+    )
+    assert case.decision == type(reconcile(reading, policy)).__name__
+
+
+def test_a_persons_edit_that_a_delete_takes_along_is_logged():
+    policy = Policy(flows={ONE: Flow.TO_ITEM})
+    reading = Reading(state=EntryState.SETTLED, base=held("a"), row=None, item=held("b"))
+    decision = reconcile(reading, policy)
+    assert [ONE] == [conflict.no for conflict in decision.conflicts]
+
+
+def test_an_approved_delete_is_done():
+    policy = Policy(flows={ONE: Flow.TO_ITEM}, row_deleted=DeletePolicy.APPROVE)
+    reading = Reading(state=EntryState.SETTLED, base=held("a"), row=None, item=held("a"))
+    assert "Ask" == type(reconcile(reading, policy)).__name__
+    assert "DeleteTheItem" == type(reconcile(reading, policy, approved=True)).__name__
+
+
+FIELDS = [FieldNo(n) for n in range(1, 5)]
+letters = st.sampled_from("abc")
+sides = st.fixed_dictionaries({no: letters.map(digest) for no in FIELDS})
+bases = st.one_of(st.none(), st.dictionaries(st.sampled_from(FIELDS), letters.map(digest)))
+flows = st.fixed_dictionaries({no: st.sampled_from(Flow) for no in FIELDS})
+
+
+def merged(reading: Reading, policy: Policy) -> tuple[dict, dict, Merge]:
+    """Both sides after the merge's writes."""
+    decision = reconcile(reading, policy)
+    assert isinstance(decision, Merge)
+    row = {**reading.row, **{no: reading.item[no] for no in decision.to_row}}
+    item = {**reading.item, **{no: reading.row[no] for no in decision.to_item}}
+    return row, item, decision
+
+
+@given(base=bases, row=sides, item=sides, flow=flows, policy=st.sampled_from(list(ConflictPolicy)))
+def test_after_a_merge_both_sides_are_equal_and_nothing_was_invented(base, row, item, flow, policy):
+    reading = Reading(state=EntryState.SETTLED, base=base, row=row, item=item)
+    new_row, new_item, decision = merged(reading, Policy(flows=flow, conflict=policy, writes_rows=True))
+    assert new_row == new_item
+    assert all(new_row[no] in (row[no], item[no]) for no in FIELDS)
+    assert not decision.to_item & decision.to_row
+
+
+@given(base=bases, row=sides, item=sides, flow=flows)
+def test_a_second_merge_has_nothing_to_do(base, row, item, flow):
+    policy = Policy(flows=flow, writes_rows=True)
+    new_row, new_item, _ = merged(Reading(state=EntryState.SETTLED, base=base, row=row, item=item), policy)
+    again = reconcile(Reading(state=EntryState.SETTLED, base=new_row, row=new_row, item=new_item), policy)
+    assert Merge() == again
+
+
+@given(base=bases, row=sides, item=sides)
+def test_a_value_that_loses_was_edited_and_stands_in_the_log(base, row, item):
+    policy = Policy(flows=dict.fromkeys(FIELDS, Flow.BOTH), writes_rows=True)
+    _, new_item, decision = merged(Reading(state=EntryState.SETTLED, base=base, row=row, item=item), policy)
+    logged = {conflict.no for conflict in decision.conflicts}
+    for no in FIELDS:
+        both_edited = (base or {}).get(no) not in (row[no],) and (base or {}).get(no) not in (item[no],)
+        assert (no in logged) == (row[no] != item[no] and both_edited)
+        if no in logged:
+            assert new_item[no] == row[no]
+
+
+@given(base=sides, row=sides, item=sides)
+def test_swapping_the_sides_and_the_policy_gives_the_same_result(base, row, item):
+    both = dict.fromkeys(FIELDS, Flow.BOTH)
+    forward, _, _ = merged(
+        Reading(state=EntryState.SETTLED, base=base, row=row, item=item),
+        Policy(flows=both, conflict=ConflictPolicy.SOURCE_WINS, writes_rows=True),
+    )
+    mirrored, _, _ = merged(
+        Reading(state=EntryState.SETTLED, base=base, row=item, item=row),
+        Policy(flows=both, conflict=ConflictPolicy.DESTINATION_WINS, writes_rows=True),
+    )
+    assert forward == mirrored
+
+
+@given(base=sides, row=sides, item=sides)
+def test_fields_of_a_group_come_from_one_side(base, row, item):
+    group = tuple(FIELDS[:3])
+    policy = Policy(flows=dict.fromkeys(FIELDS, Flow.BOTH), groups=(group,), writes_rows=True)
+    new_row, _, _ = merged(Reading(state=EntryState.SETTLED, base=base, row=row, item=item), policy)
+    together = [new_row[no] for no in group]
+    assert together in ([row[no] for no in group], [item[no] for no in group])
+
+
+@given(row=sides, item=sides, base=bases)
+def test_a_push_only_definition_never_decides_to_write_a_row(row, item, base):
+    policy = Policy(flows=dict.fromkeys(FIELDS, Flow.TO_ITEM))
+    for state in (None, *EntryState):
+        for shown in (Reading(state=state, base=base, row=row, item=item),):
+            for reading in (shown, replace(shown, row=None), replace(shown, item=None)):
+                name = type(reconcile(reading, policy)).__name__
+                assert name not in ("InsertTheRow", "DeleteTheRow")
