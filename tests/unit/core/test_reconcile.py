@@ -118,7 +118,7 @@ def test_a_value_that_loses_was_edited_and_stands_in_the_log(base, row, item):
     _, new_item, decision = merged(Reading(state=EntryState.SETTLED, base=base, row=row, item=item), policy)
     logged = {conflict.no for conflict in decision.conflicts}
     for no in FIELDS:
-        both_edited = (base or {}).get(no) not in (row[no],) and (base or {}).get(no) not in (item[no],)
+        both_edited = (base or {}).get(no) != row[no] and (base or {}).get(no) != item[no]
         assert (no in logged) == (row[no] != item[no] and both_edited)
         if no in logged:
             assert new_item[no] == row[no]
