@@ -167,7 +167,7 @@ class Invoker:
         if done:
             return answer.result()
         if not future.cancel() and not function.is_async:
-            self._pool.write_off()
+            self._pool.write_off(future)
         limit = format_span(self._timeout or timedelta(0))
         say(log, logging.ERROR, "invocation.timeout", function=function.name, id=invocation_id, limit=limit)
         raise InvocationFailed(

@@ -17,7 +17,7 @@ class ThreadPool:
         self.size = size
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._surplus = 0
+        self._written_off: set[Future[Any]] = set()
         for _ in range(size):
             self._grow()
 
@@ -26,10 +26,12 @@ class ThreadPool:
         self._jobs.put((future, call))
         return future
 
-    def write_off(self) -> None:
-        """One thread is stuck in user code: another takes its place, and it ends when it ever comes back."""
+    def write_off(self, future: "Future[Any]") -> None:
+        """The thread that runs ``future`` hangs: another takes its place, and it ends if it ever comes back."""
         with self._lock:
-            self._surplus += 1
+            if future.done():
+                return
+            self._written_off.add(future)
         self._grow()
 
     def close(self) -> None:
@@ -46,11 +48,17 @@ class ThreadPool:
                 continue
             try:
                 result = call()
-            except BaseException as error:  # the future carries it to whoever waits, SystemExit too
-                future.set_exception(error)
+            except BaseException as error:  # the future carries it to whoever waits
+                self._settle(future, None, error)
             else:
+                self._settle(future, result, None)
+            if future in self._written_off:
+                self._written_off.discard(future)
+                return
+
+    def _settle(self, future: "Future[Any]", result: Any, error: BaseException | None) -> None:
+        with self._lock:  # so that a future is either done or written off, never first one and then the other
+            if error is None:
                 future.set_result(result)
-            with self._lock:
-                if self._surplus:
-                    self._surplus -= 1
-                    return
+            else:
+                future.set_exception(error)

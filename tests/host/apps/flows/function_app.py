@@ -37,7 +37,7 @@ async def client_op(req: func.HttpRequest, client: df.DurableOrchestrationClient
     match req.route_params["op"]:
         case "status":
             status = await client.get_status(instance, show_history=True, show_history_output=True, show_input=True)
-            answer = status.to_json() | {"events": len(status.history or [])}
+            answer = status.to_json() | {"events": len(status.historyEvents)}
         case "all":
             answer = sorted(status.instance_id for status in await client.get_status_all())
         case "purge":
