@@ -22,7 +22,7 @@ from shared.core.ids import (
     RunId,
     Stamp,
 )
-from shared.core.items import DeltaPage, ItemWrite, Look, Outcome
+from shared.core.items import DeltaPage, Item, ItemWrite, Look, Outcome
 from shared.core.ledger import LedgerEntry
 from shared.core.runs import ConflictRecord, RunCounts, WatermarkCursor
 from shared.core.source import Row
@@ -103,8 +103,8 @@ class ListStore(Protocol):
     def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[UUID, Outcome]:
         """At most 20 writes, in one $batch; an outcome for every op."""
 
-    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Mapping[str, object]] | None:
-        """Field values of the versions written after `etag`, oldest first; None where the list keeps no history."""
+    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
+        """The item as each version written after `etag` left it, oldest first; None where history cannot tell."""
 
     def delta(self, target: TargetList, token: str | None) -> DeltaPage: ...
 

@@ -7,7 +7,7 @@ from shared.core.backlog import Lane, Mark, Reason
 from shared.core.boundaries import Boundary
 from shared.core.definition import SyncDefinition
 from shared.core.ids import Identity, RowSubject
-from shared.core.scope import Scope
+from shared.core.scope import And, Scope
 from shared.ports import Backlog, SourceTables
 
 CHUNK = 5000
@@ -41,7 +41,7 @@ def mark_matching(
     """Marks the rows in the definition's scope that match `condition` (all of them, without one)."""
     spec = definition.source
     if condition is not None:
-        spec = replace(spec, scope=condition if spec.scope is None else spec.scope.and_also(condition))
+        spec = replace(spec, scope=condition if spec.scope is None else And(parts=(spec.scope, condition)))
     marked, after = 0, None
     while True:
         identities = source.select_identities(spec, CHUNK, after)

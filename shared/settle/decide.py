@@ -26,7 +26,7 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
         policy = replace(policy, row_deleted=_LEFT_SCOPE[definition.left_scope])
     work.row_values = row_values(taking_part, row) if row is not None and present else {}
     if work.item is not None:
-        work.item_values = item_values(taking_part, work.item.fields, definition.target.zone)
+        work.item_values = item_values(taking_part, work.item, definition.target.site_zone)
     return reconcile(
         Reading(
             state=work.state,

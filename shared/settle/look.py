@@ -10,7 +10,7 @@ from shared.core.ledger import EntryState, IntentKind
 from shared.ports import ListStore
 from shared.settle.work import Work
 
-DigestsOf = Callable[[Mapping[str, object]], Mapping[FieldNo, Digest]]
+DigestsOf = Callable[[Item], Mapping[FieldNo, Digest]]
 """Canonical digests of a version's values, by field."""
 
 LOOK_REASONS = frozenset({Reason.ITEM_GONE, Reason.DOUBT, Reason.AGAIN, Reason.DRIFT, Reason.SAMPLE})

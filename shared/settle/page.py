@@ -6,7 +6,7 @@ decided -> its intent on record -> sent -> confirmed. A definite no (412, a dupl
 from the intents on record what to ask for.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -17,12 +17,13 @@ from shared.core.backoff import retry_delay
 from shared.core.boundaries import Boundary
 from shared.core.errors import InvariantViolated, RowRejected, RowsHidden, SyncError, Throttled
 from shared.core.guards import delete_limit
-from shared.core.ids import ClaimToken, ItemSubject, RowSubject
+from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import (
     CreateItem,
     DeleteItem,
     Doubtful,
     Duplicate,
+    Item,
     Landed,
     Mismatch,
     Missing,
@@ -181,16 +182,8 @@ class _Page:
         target = self.definition.target
         try:
             unread, said, stopped = look(self.tools.lists, target, works)
-            taking_part = tuple(m for m in self.definition.fields if m.no in self.policy.flows)
             for work in works:
-                learn(
-                    work,
-                    self.tools.lists,
-                    target,
-                    lambda fields: {
-                        no: value.digest for no, value in item_values(taking_part, fields, target.zone).items()
-                    },
-                )
+                learn(work, self.tools.lists, target, self.version_digests)
         except Throttled as throttled:
             self.wait = throttled.retry_after or 1.0
             return frozenset()
@@ -202,6 +195,12 @@ class _Page:
         for work in unread:
             self.later(work, timedelta(seconds=max(waits, default=5.0)), Reason.DOUBT)
         return frozenset(work.key for work in works if work.item_read)
+
+    def version_digests(self, item: Item) -> Mapping[FieldNo, Digest]:
+        taking_part = tuple(mapping for mapping in self.definition.fields if mapping.no in self.policy.flows)
+        return {
+            no: value.digest for no, value in item_values(taking_part, item, self.definition.target.site_zone).items()
+        }
 
     # ---- deciding
 
