@@ -16,6 +16,7 @@ from infra.local.host.durable.store import DurableStore
 from infra.local.host.http import json_error
 from infra.local.host.indexing import Function
 from infra.local.host.invocation import InvocationFailed
+from infra.local.host.queues import manual_metadata
 from infra.local.host.spans import parse_span
 from infra.local.host.timers import Timers
 
@@ -71,7 +72,7 @@ class Admin:
                 case "timerTrigger":
                     await self._timers.fire(function)
                 case "queueTrigger":
-                    metadata = {"DequeueCount": meta.Datum("1", "string")}
+                    metadata = manual_metadata(self._engine.clock.now())
                     await self._dispatcher.run(function, meta.Datum(str(given or ""), "string"), metadata)
                 case other:
                     return json_error(

@@ -11,6 +11,7 @@ import binascii
 import json
 import logging
 import random
+import uuid
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -209,6 +210,14 @@ def _metadata(message: QueueMessage) -> dict[str, meta.Datum]:
         "NextVisibleTime": _stamp(message.next_visible_on),
     }
     return {name: meta.Datum(str(value), "string") for name, value in values.items() if value is not None}
+
+
+def manual_metadata(now: datetime) -> dict[str, meta.Datum]:
+    """What a queue function sees that was fired by hand: a message that was inserted now."""
+    stamp = str(_stamp(now))
+    values = {"Id": str(uuid.uuid4()), "DequeueCount": "1", "PopReceipt": ""}
+    values |= {"InsertionTime": stamp, "ExpirationTime": stamp, "NextVisibleTime": stamp}
+    return {name: meta.Datum(value, "string") for name, value in values.items()}
 
 
 def _stamp(moment: datetime | None) -> str | None:
