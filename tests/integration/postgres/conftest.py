@@ -19,7 +19,7 @@ from shared.core.scope_text import parse
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 
 
-def admit_all(host: str, port: int) -> None:  # noqa: ARG001
+def admit_all(host: str, port: int) -> None:
     """Admits every address and pins none."""
 
 
