@@ -102,6 +102,14 @@ class PreconditionFailed(SyncError):
     code = "precondition_failed"
 
 
+class DeltaExpired(PreconditionFailed):
+    """The delta token is gone (410, resync codes), or its page cannot be trusted: enumerate the list, then start anew.
+
+    `code`: delta_expired or delta_poisoned."""
+
+    code = "delta_expired"
+
+
 class RowRejected(SyncError):
     """`field`: the mapping's source column, when one field is to blame."""
 
@@ -138,6 +146,12 @@ class ConfigurationError(SyncError):
 
 class NotFound(ConfigurationError):
     code = "not_found"
+
+
+class Conflicting(ConfigurationError):
+    """What is asked for stands against what is there: a name that is taken, a version that has moved, a run that runs."""
+
+    code = "conflict"
 
 
 class PermissionMissing(ConfigurationError):
