@@ -1,0 +1,80 @@
+"""An item's versions, to tell whether a write that got no answer ever landed."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from shared.adapters.graph import urls
+from shared.adapters.graph.answers import member
+from shared.adapters.graph.client import RU_MULTI_READ, RU_SINGLE_READ, GraphClient, Request
+from shared.adapters.graph.parsing import fields_of, page_of
+from shared.adapters.graph.verdicts import etag_of
+from shared.core.definition import TargetList
+from shared.core.errors import GraphUnavailable
+from shared.core.ids import ETag, ItemId
+
+_VERSION = re.compile(r"([1-9][0-9]{0,8})\.0")
+_WRITES = re.compile(r'"[^",]+,([0-9]{1,9})"')
+_MAX_PAGES = 20
+
+
+def versions_after(
+    client: GraphClient,
+    target: TargetList,
+    item_id: ItemId,
+    etag: ETag,
+    expand: str,
+    require_list: Callable[[], None],
+) -> Sequence[Mapping[str, object]] | None:
+    """Values of the versions written after `etag`, oldest first.
+
+    An eTag counts an item's writes and a version label its versions, one per write where a list keeps versions. The
+    distance between the two eTags therefore says how many of the newest versions are meant. None when that cannot be
+    relied on: the item is gone, versions are missing, or labels have another form (minor versions, approval).
+    """
+    address = urls.item(target.site_id, target.list_id, item_id).query({"$expand": "fields($select=_UIVersionString)"})
+    answer = client.send(Request(method="GET", address=address, action="graph.look", ru=RU_SINGLE_READ))
+    if answer.status == 404:
+        require_list()
+        return None
+    item = client.expect(answer)
+    now, then = _writes(etag_of(member(item, "eTag"))), _writes(etag)
+    label = _label(member(member(item, "fields"), "_UIVersionString"))
+    if now is None or then is None or label is None or now < then:
+        return None
+    wanted = range(label - (now - then) + 1, label + 1)
+    if wanted.start < 1:
+        return None
+    found = _versions(client, target, item_id, expand, oldest=wanted.start)
+    if any(number not in found for number in wanted):
+        return None
+    return [found[number] for number in sorted(found) if number >= wanted.start]
+
+
+def _versions(
+    client: GraphClient, target: TargetList, item_id: ItemId, expand: str, *, oldest: int
+) -> dict[int, Mapping[str, object]]:
+    """Versions by label, newest first on the wire; pages are followed until `oldest` was seen."""
+    place = urls.item_versions(target.site_id, target.list_id, item_id)
+    address = place.query({"$expand": expand})
+    found: dict[int, Mapping[str, object]] = {}
+    for _ in range(_MAX_PAGES):
+        body = client.get(address, action="graph.versions", ru=RU_MULTI_READ)
+        for element in page_of(body):
+            label, fields = _label(member(element, "id")), fields_of(member(element, "fields"))
+            if label is not None and fields is not None:
+                found[label] = fields
+        link = member(body, "@odata.nextLink")
+        if link is None or (found and min(found) <= oldest):
+            return found
+        address = urls.Address(path=urls.followed(link, client.cloud.root), template=place.template)
+    raise GraphUnavailable("An item's versions do not end.", code="endless_pages")
+
+
+def _writes(etag: ETag | None) -> int | None:
+    found = _WRITES.fullmatch(etag) if etag is not None else None
+    return int(found[1]) if found else None
+
+
+def _label(value: object) -> int | None:
+    found = _VERSION.fullmatch(value) if isinstance(value, str) else None
+    return int(found[1]) if found else None
