@@ -1,0 +1,269 @@
+"""What the control API takes and gives. Every document refuses unknown members; secrets go in and never come out."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from shared.core.definition import (
+    ChangeDetection,
+    ConflictPolicy,
+    DefinitionState,
+    DeletePolicy,
+    Direction,
+    FieldKind,
+    LeftScope,
+    SyncMode,
+)
+from shared.core.source import KeyStrategy
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Identifier = Annotated[str, Field(min_length=1, max_length=63)]
+Text = Annotated[str, Field(max_length=4000)]
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretIn(Document):
+    """Exactly one of: the secret itself (sealed at once), or where it is."""
+
+    value: SecretStr | None = None
+    reference: Annotated[str, Field(pattern=r"^(env|keyvault):[A-Za-z0-9_-]{1,127}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "SecretIn":
+        if (self.value is None) == (self.reference is None):
+            raise ValueError("a secret is given either as value, or as reference (env:NAME or keyvault:NAME)")
+        return self
+
+
+class InstanceIn(Document):
+    name: Name
+    host: Annotated[str, Field(min_length=1, max_length=255)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 5432
+    db_name: Identifier
+    db_user: Identifier
+    secret: SecretIn | None = None
+    auth_method: Literal["PASSWORD", "ENTRA"] = "PASSWORD"
+    tls_mode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    role: Literal["PRIMARY", "REPLICA"] = "PRIMARY"
+    priority: Annotated[int, Field(ge=0, le=10_000)] = 100
+
+
+class InstanceOut(Document):
+    id: UUID
+    name: str
+    host: str
+    port: int
+    db_name: str
+    db_user: str
+    secret: str | None = Field(description="Where the secret is: env:NAME, keyvault:NAME or sealed. Never the secret.")
+    auth_method: str
+    tls_mode: str
+    role: str
+    priority: int
+    health: str
+    health_details: dict[str, Any]
+    health_checked_at: datetime | None
+
+
+class ConnectionIn(Document):
+    name: Name
+    tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,100}$")]
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
+    auth_method: Literal["SECRET", "CERTIFICATE", "MANAGED_IDENTITY", "FEDERATED"]
+    secret: SecretIn | None = None
+    cloud: Literal["GLOBAL", "USGOV", "USGOV_DOD", "CHINA", "CUSTOM"] = "GLOBAL"
+    graph_url: Annotated[str, Field(max_length=300)] | None = None
+    login_url: Annotated[str, Field(max_length=300)] | None = None
+    licence_count: Annotated[int, Field(ge=0)] = 0
+    ru_multiplier: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    ru_per_minute: Annotated[int, Field(gt=0)] | None = None
+    ru_per_day: Annotated[int, Field(gt=0)] | None = None
+    user_agent: Annotated[str, Field(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _custom(self) -> "ConnectionIn":
+        if (self.cloud == "CUSTOM") != (self.graph_url is not None and self.login_url is not None):
+            raise ValueError("graph_url and login_url go with cloud CUSTOM, both, and with no other cloud")
+        return self
+
+
+class ConnectionOut(Document):
+    id: UUID
+    name: str
+    tenant_id: str
+    client_id: str
+    auth_method: str
+    secret: str | None
+    cloud: str
+    graph_url: str | None
+    login_url: str | None
+    licence_count: int
+    ru_multiplier: float
+    ru_per_minute: int
+    ru_per_day: int
+    health: str
+    health_details: dict[str, Any]
+    health_checked_at: datetime | None
+
+
+class FieldMappingIn(Document):
+    source_column_name: Identifier
+    target_display_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    target_column_name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")] | None = Field(
+        default=None,
+        description="Internal name that is asked for; the real one is read back when the list is provisioned.",
+    )
+    field_kind: FieldKind | None = Field(default=None, description="By default the one that suits the column's type.")
+    sync_direction: Direction = Direction.PUSH_ONLY
+    transform_rule: Text | None = None
+    group: Annotated[str, Field(max_length=63)] | None = None
+    required: bool = False
+    indexed: bool = False
+    is_title: bool = Field(default=False, description="This column fills the list's Title.")
+
+
+class GuardsIn(Document):
+    max_delete_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_deletes: Annotated[int, Field(ge=0)] = 500
+    min_rows_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_change_share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    change_floor: Annotated[int, Field(ge=0)] = 1000
+
+
+class DefinitionIn(Document):
+    name: Name
+    source_instance_id: UUID
+    source_schema: Identifier
+    source_table_name: Identifier
+    sharepoint_connection_id: UUID
+    site_id: Annotated[str, Field(min_length=1, max_length=300)]
+    list_name: Annotated[str, Field(min_length=1, max_length=255)]
+    key_strategy: KeyStrategy = KeyStrategy.PRIMARY_KEY
+    key_columns: tuple[Identifier, ...] = Field(default=(), description="By default the primary key's.")
+    field_mappings: tuple[FieldMappingIn, ...] = Field(
+        default=(), description="By default every column that a list can hold."
+    )
+    sync_mode: SyncMode = SyncMode.ONE_WAY_PUSH
+    conflict_policy: ConflictPolicy = ConflictPolicy.SOURCE_WINS
+    change_detection: ChangeDetection = ChangeDetection.AUTO
+    cursor_column: Identifier | None = None
+    row_filter: Text | None = None
+    left_scope: LeftScope = LeftScope.DELETE
+    soft_delete_column: Identifier | None = None
+    row_deleted: DeletePolicy = DeletePolicy.PROPAGATE
+    item_deleted: DeletePolicy = DeletePolicy.RECREATE
+    guards: GuardsIn = Field(default_factory=GuardsIn)
+    schedule: Annotated[str, Field(max_length=100)] = "PT5M"
+    schedule_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    site_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    settle_concurrency: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class FieldMappingOut(Document):
+    id: UUID
+    field_no: int
+    source_column_name: str
+    source_type: str
+    target_column_name: str | None
+    target_display_name: str
+    field_kind: str
+    sync_direction: str
+    is_system_field: bool
+    transform_rule: str | None
+    group: str | None
+    required: bool
+    indexed: bool
+
+
+class DefinitionOut(Document):
+    id: UUID
+    name: str
+    version: int
+    state: DefinitionState
+    state_reason: str | None
+    source_instance_id: UUID
+    source_schema: str
+    source_table_name: str
+    sharepoint_connection_id: UUID
+    site_id: str
+    list_id: str | None
+    list_name: str
+    key_strategy: KeyStrategy
+    key_columns: tuple[str, ...]
+    field_mappings: tuple[FieldMappingOut, ...]
+    sync_mode: SyncMode
+    conflict_policy: ConflictPolicy
+    change_detection: ChangeDetection
+    cursor_column: str | None
+    row_filter: str | None
+    left_scope: LeftScope
+    soft_delete_column: str | None
+    row_deleted: DeletePolicy
+    item_deleted: DeletePolicy
+    schedule: str
+    schedule_zone: str
+    site_zone: str
+    settle_concurrency: int
+    health: tuple[str, ...] = Field(default=(), description="Sentences about what is limited or missing.")
+
+
+class StateChange(Document):
+    reason: Text | None = None
+
+
+class Release(Document):
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class SubjectChoice(Document):
+    """Which subjects: named by identity, or all of them."""
+
+    identities: tuple[Annotated[str, Field(max_length=4000)], ...] = ()
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _some(self) -> "SubjectChoice":
+        if self.all == bool(self.identities):
+            raise ValueError("name identities, or say all: true")
+        return self
+
+
+class BackfillIn(Document):
+    keys: tuple[tuple[str, ...], ...] = Field(default=(), description="Keys of rows, each as the texts of its columns.")
+    row_filter: Text | None = Field(default=None, description="Rows that match; without keys and filter: all in scope.")
+
+
+class RunOut(Document):
+    id: UUID
+    definition_id: UUID
+    run_type: str
+    status: str
+    trigger: str
+    requested_by: str
+    capture: str | None
+    queued_at: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    items_processed: int
+    items_failed: int
+    created: int
+    updated: int
+    deleted: int
+    unchanged: int
+    adopted: int
+    conflicts: int
+    delayed: int
+    awaiting_approval: int
+    ru: int
+    requests: int
+    captured: dict[str, Any]
+    notes: tuple[str, ...]
+    error_code: str | None
+    error_message: str | None
+    backlog: dict[str, Any] | None = None
+    eta_seconds: float | None = Field(default=None, description="By backlog and budget; none when nothing is due.")

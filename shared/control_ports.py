@@ -1,0 +1,137 @@
+"""What the use cases of the control plane need of the world, as Protocols."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from shared.core.catalog import (
+    AuditEntry,
+    Checked,
+    DatabaseInstance,
+    KeptSecret,
+    KnownList,
+    KnownSite,
+    SharePointConnection,
+)
+from shared.core.definition import DefinitionState
+from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
+from shared.core.record import DefinitionRecord
+from shared.core.snapshot import TableSnapshot
+from shared.core.source import TableRef
+
+
+class Instances(Protocol):
+    """Raises NotFound; Conflicting for a name that is taken and for removing what is in use. Changes are audited."""
+
+    def add(self, instance: DatabaseInstance, *, actor: str) -> None: ...
+
+    def get(self, instance_id: InstanceId) -> DatabaseInstance: ...
+
+    def list(self) -> Sequence[DatabaseInstance]: ...
+
+    def replace(self, instance: DatabaseInstance, *, actor: str) -> None: ...
+
+    def remove(self, instance_id: InstanceId, *, actor: str) -> None: ...
+
+    def record_check(self, instance_id: InstanceId, checked: Checked) -> None: ...
+
+
+class Connections(Protocol):
+    """As Instances."""
+
+    def add(self, connection: SharePointConnection, *, actor: str) -> None: ...
+
+    def get(self, connection_id: ConnectionId) -> SharePointConnection: ...
+
+    def list(self) -> Sequence[SharePointConnection]: ...
+
+    def replace(self, connection: SharePointConnection, *, actor: str) -> None: ...
+
+    def remove(self, connection_id: ConnectionId, *, actor: str) -> None: ...
+
+    def record_check(self, connection_id: ConnectionId, checked: Checked) -> None: ...
+
+
+class Inventory(Protocol):
+    def save_sites(self, sites: Sequence[KnownSite]) -> None: ...
+
+    def sites(self, connection_id: ConnectionId) -> Sequence[KnownSite]: ...
+
+    def save_lists(self, lists: Sequence[KnownList]) -> None: ...
+
+    def lists(self, connection_id: ConnectionId, site_id: SiteId) -> Sequence[KnownList]: ...
+
+
+class Snapshots(Protocol):
+    def save(self, instance_id: InstanceId, snapshot: TableSnapshot) -> bool:
+        """Keeps it if it differs from the latest of its table; True: it did, or it is the first."""
+
+    def latest(self, instance_id: InstanceId, table: TableRef) -> TableSnapshot | None: ...
+
+    def tables(self, instance_id: InstanceId) -> Sequence[TableRef]: ...
+
+
+class Definitions(Protocol):
+    """Every change makes a new version, is compared and set on the version it was made from, and is audited.
+
+    Raises NotFound; Conflicting for a moved version, a taken name, a list that another definition has."""
+
+    def add(self, record: DefinitionRecord, *, actor: str) -> DefinitionRecord: ...
+
+    def get(self, definition: DefinitionId) -> DefinitionRecord: ...
+
+    def list(self, *, deleted: bool = False) -> Sequence[DefinitionRecord]: ...
+
+    def save(self, record: DefinitionRecord, *, actor: str) -> DefinitionRecord:
+        """`record.version` is the version it was made from; answers with the new one."""
+
+    def set_state(
+        self, definition: DefinitionId, *, was: DefinitionState, state: DefinitionState, reason: str | None, actor: str
+    ) -> DefinitionRecord: ...
+
+    def versions(self, definition: DefinitionId) -> Sequence[Mapping[str, Any]]: ...
+
+    def due(self, now: datetime) -> Sequence[DefinitionRecord]:
+        """Active definitions whose next run is due (or was never set)."""
+
+    def set_next_run(self, definition: DefinitionId, *, was: datetime | None, next_run: datetime) -> bool: ...
+
+    def set_scan_seconds(self, definition: DefinitionId, seconds: float) -> None: ...
+
+    def agree_scope(self, definition: DefinitionId, fingerprint: bytes, *, actor: str) -> None: ...
+
+    def owner_of(self, list_id: ListId) -> DefinitionId | None: ...
+
+
+class Audit(Protocol):
+    def record(self, entry: AuditEntry) -> None: ...
+
+    def entries(self, *, subject_id: str | None = None, limit: int = 100) -> Sequence[AuditEntry]: ...
+
+
+class Sealer(Protocol):
+    """Secrets: sealed when they come in, opened only where a connection is made."""
+
+    def seal(self, table: str, row_id: UUID, secret: str) -> KeptSecret:
+        """Raises ConfigurationError when no key is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    id: UUID
+    definition: DefinitionId
+    document: Mapping[str, Any]
+    base: bytes
+    created_by: str
+    created_at: datetime | None = None
+    applied_at: datetime | None = None
+
+
+class Plans(Protocol):
+    def add(self, plan: Plan) -> None: ...
+
+    def get(self, plan_id: UUID) -> Plan: ...
+
+    def mark_applied(self, plan_id: UUID) -> bool: ...
