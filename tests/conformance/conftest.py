@@ -1,0 +1,31 @@
+"""One simulator process per worker, emptied before each test."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from infra.local.simulator import start
+from tests.conformance.listener import Listener
+from tests.conformance.world import World
+
+
+@pytest.fixture(scope="session")
+def simulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    simulator = start(tmp_path_factory.mktemp("simulator"))
+    yield simulator.url
+    simulator.stop()
+
+
+@pytest.fixture(scope="session")
+def plain_client() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def world(simulator_url: str, plain_client: httpx.Client) -> Iterator[World]:
+    listeners: list[Listener] = []
+    yield World(simulator_url, plain_client, listeners.append)
+    for listener in listeners:
+        listener.stop()

@@ -1,0 +1,47 @@
+"""The catalogue itself."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.simulator import rules
+from infra.simulator.probe import questions
+from infra.simulator.probe.ask import QUESTIONS
+from infra.simulator.rules import AREAS, RULES, Kind, Rule
+from infra.simulator.rules.render import render
+from tests.conformance import all_checks
+
+IDS = [rule.id for rule in RULES]
+
+
+def test_no_two_rules_share_an_id() -> None:
+    assert sorted(set(IDS)) == sorted(IDS)
+
+
+def test_every_rule_has_exactly_one_check() -> None:
+    outside, inside = set(QUESTIONS), set(all_checks.CHECKS)
+
+    assert questions.__all__
+    assert outside & inside == set()
+    assert outside | inside == set(IDS)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=IDS)
+def test_a_rule_says_what_holds_where_it_is_known_from_and_how_it_breaks(rule: Rule) -> None:
+    assert re.fullmatch(r"[A-Z]+(?:-[A-Z0-9]+)+", rule.id)
+    assert rule.area == AREAS[rule.id.split("-")[0]]
+    assert len(rule.sentence) > 20
+    assert rule.broken
+    assert rule.broken != rule.sentence
+    if rule.kind is Kind.ASSUMED:
+        assert not rule.source.startswith("http"), "an assumption has a reason, not a source"
+        assert len(rule.source) > 20
+    else:
+        assert re.fullmatch(r"https://[\w.-]+/\S+", rule.source), "a known fact has a public address"
+
+
+def test_the_written_rules_are_those_of_the_catalogue() -> None:
+    written = Path(rules.__file__).parent.with_name("RULES.md").read_text(encoding="utf-8")
+
+    assert written == render(), "run: python -m infra.simulator.rules --write"
