@@ -8,7 +8,7 @@ from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint, scope_fingerprint
-from shared.core.scope import parse
+from shared.core.scope_text import parse
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
 
 
