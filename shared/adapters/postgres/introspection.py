@@ -64,9 +64,15 @@ def snapshot_of(connection: Connection, table: TableRef) -> TableSnapshot:
     )
 
 
+def relation_oid(connection: Connection, table: TableRef) -> int:
+    """The table's oid. Raises NotFound."""
+    oid: int = _relation(connection, table)[0]
+    return oid
+
+
 def base_types(connection: Connection, table: TableRef) -> Mapping[str, str]:
     """Column name -> base type's name as in SourceType.name, as of now."""
-    oid = _relation(connection, table)[0]
+    oid = relation_oid(connection, table)
     return {row[0]: row[2] for row in connection.execute(queries(_FILE)["columns"], [oid])}
 
 

@@ -9,7 +9,7 @@ parameters are given: execute every statement with a list of them, be it empty.
 
 import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from psycopg import sql
@@ -21,6 +21,8 @@ from shared.core.source import RelationKind, SourceColumn, SourceType
 
 Statement = sql.Composed | sql.SQL
 Start = typing.Literal["beginning", "at", "after"]
+Privilege = typing.Literal["select", "insert", "update", "delete"]
+Attribute = typing.Literal["bypassrls", "replication"]
 
 _TABLE_ALIAS: Final = sql.Identifier("t")
 _MAX_IDENTIFIER_BYTES: Final = 63
@@ -40,6 +42,9 @@ _TYPED_KEY: Final = frozenset(
     }
 )
 """Key types whose text can be cast back, so that an index on the column serves the look-up."""
+
+FAULT_LIMIT: Final = 1000
+"""A set-up check counts no further."""
 
 CURSOR_TYPES: Final = frozenset({"timestamptz", "timestamp", "date", "int2", "int4", "int8", "xid8"})
 
@@ -302,28 +307,21 @@ def plan_of_scan(spec: SourceSpec) -> sql.Composed:
 
 
 def key_faults(spec: SourceSpec) -> sql.Composed:
-    """(rows with a null in the key, keys that more than one row has): both at most 1,000, for the set-up check."""
-    keys = _keys(spec)
-    any_null = sql.SQL(" or ").join(sql.SQL("{} is null").format(column(key.name)) for key in keys)
-    return sql.SQL(
-        "select (select count(*) from (select from {table} where {any_null} limit 1000) as n),"
-        " (select count(*) from (select from {table} where not ({any_null}) group by {identity}"
-        " having count(*) > 1 limit 1000) as d)"
-    ).format(table=from_table(spec), any_null=any_null, identity=identity(spec))
+    """(rows with a null in the key, keys that more than one row has): both at most FAULT_LIMIT, for the set-up check."""
+    any_null = sql.SQL(" or ").join(sql.SQL("{} is null").format(column(key.name)) for key in _keys(spec))
+    nulls = sql.SQL("(select count(*) from (select from {} where {} limit {}) as n)").format(
+        from_table(spec), any_null, sql.Literal(FAULT_LIMIT)
+    )
+    doubles = sql.SQL(
+        "(select count(*) from (select from {} where not ({}) group by {} having count(*) > 1 limit {}) as d)"
+    ).format(from_table(spec), any_null, identity(spec), sql.Literal(FAULT_LIMIT))
+    return sql.SQL("select {}, {}").format(nulls, doubles)
 
 
 def cursor_nulls(spec: SourceSpec) -> sql.Composed:
-    """(rows without a value in the cursor column): at most 1,000."""
-    return sql.SQL("select count(*) from (select from {} where {} is null limit 1000) as n").format(
-        from_table(spec), column(cursor_column(spec).name)
-    )
-
-
-def probe(spec: SourceSpec) -> sql.Composed:
-    """Touches every column the engine reads, without reading a row: fails where a right or a column is missing."""
-    names = dict.fromkeys(c.name for c in (*_keys(spec), *spec.columns, *_optional(spec)))
-    return sql.SQL("select {} from {} limit 0").format(
-        sql.SQL(", ").join(column(name) for name in names), from_table(spec)
+    """(rows without a value in the cursor column): at most FAULT_LIMIT."""
+    return sql.SQL("select count(*) from (select from {} where {} is null limit {}) as n").format(
+        from_table(spec), column(cursor_column(spec).name), sql.Literal(FAULT_LIMIT)
     )
 
 
@@ -369,10 +367,6 @@ def cursor_column(spec: SourceSpec) -> SourceColumn:
     return cursor
 
 
-def _optional(spec: SourceSpec) -> Iterable[SourceColumn]:
-    return (c for c in (spec.soft_delete_column, spec.cursor_column) if c is not None)
-
-
 def _is_base(type_: SourceType, *names: str) -> bool:
     return not type_.is_array and not type_.is_enum and type_.name in names
 
@@ -415,3 +409,41 @@ def _enum_type(key: SourceColumn) -> sql.Composed | None:
 
 def _unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+# ---------------------------------------------------------------- remedies: SQL that a person runs
+
+
+def shown(statement: sql.Composed) -> str:
+    """A statement without parameters, as a person copies it."""
+    return statement.as_string(None).replace("%%", "%") + ";"
+
+
+def grant_usage(spec: SourceSpec, role: str) -> str:
+    return shown(sql.SQL("grant usage on schema {} to {}").format(identifier(spec.table.schema), identifier(role)))
+
+
+def grant_on_table(spec: SourceSpec, privilege: Privilege, role: str, columns: Sequence[str] = ()) -> str:
+    """A grant on the whole table, or on some of its columns."""
+    listed = sql.SQL(" ({})").format(sql.SQL(", ").join(map(identifier, columns))) if columns else sql.SQL("")
+    return shown(
+        sql.SQL("grant {}{} on {} to {}").format(sql.SQL(privilege), listed, table_name(spec), identifier(role))
+    )
+
+
+def grant_statistics(role: str) -> str:
+    return shown(sql.SQL("grant pg_read_all_stats to {}").format(identifier(role)))
+
+
+def allow(role: str, attribute: Attribute) -> str:
+    return shown(sql.SQL("alter role {} {}").format(identifier(role), sql.SQL(attribute)))
+
+
+def create_cursor_index(spec: SourceSpec) -> str:
+    """The index that serves a watermark's pages."""
+    columns = [identifier(cursor_column(spec).name), *(identifier(key.name) for key in _keys(spec))]
+    return shown(sql.SQL("create index concurrently on {} ({})").format(table_name(spec), sql.SQL(", ").join(columns)))
+
+
+def full_replica_identity(spec: SourceSpec) -> str:
+    return shown(sql.SQL("alter table {} replica identity full").format(table_name(spec)))

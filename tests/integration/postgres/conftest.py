@@ -9,7 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from shared.adapters.postgres.connection import Address, Limits, SourceDatabase, TlsMode
+from shared.adapters.postgres.address import Address, Limits, TlsMode
+from shared.adapters.postgres.connection import SourceDatabase
 from shared.adapters.postgres.introspection import introspect
 from shared.adapters.postgres.source import PostgresSource
 from shared.adapters.secrets import Secret

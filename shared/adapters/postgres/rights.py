@@ -1,0 +1,255 @@
+"""What a definition needs of its source before it may run: rights, and keys that the data keeps.
+
+Each finding names what is missing and the SQL that mends it. Nothing here writes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.adapters.postgres import statements
+from shared.adapters.postgres.connection import Connection, SourceDatabase
+from shared.adapters.postgres.introspection import relation_oid, snapshot_of
+from shared.adapters.postgres.queries import queries
+from shared.core.definition import SourceSpec
+from shared.core.errors import InvariantViolated
+from shared.core.problems import Problem, Severity
+from shared.core.scope import columns_of
+from shared.core.snapshot import ReplicaIdentity, TableSnapshot
+from shared.core.source import KeyStrategy, RelationKind
+
+_FILE: Final = "rights.sql"
+_WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
+_TIME_CURSORS: Final = frozenset({"timestamptz", "timestamp", "date"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What the definition will do beside reading."""
+
+    insert: bool = False
+    update: tuple[str, ...] = ()
+    """The columns it writes."""
+    delete: bool = False
+    stream: bool = False
+    """Change data capture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Role:
+    name: str
+    bypasses_policies: bool
+    replicates: bool
+    sees_statistics: bool
+    wal_level: str
+
+
+def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None = None) -> tuple[Problem, ...]:
+    """Everything that is missing, all at once: first rights, then, if it can be read, what the data says.
+
+    Raises NotFound when the table does not exist, SourceUnavailable when the check itself could not be done.
+    """
+    needs = needs or Needs()
+    with database.transaction(spec.table) as connection:
+        role = _role(connection)
+        snapshot = snapshot_of(connection, spec.table)
+        problems = [
+            *_reading(connection, spec, role),
+            *_policies(snapshot, role),
+            *_watching(spec, snapshot, role),
+            *_writing(connection, spec, role, needs),
+            *(_streaming(spec, snapshot, role) if needs.stream else ()),
+        ]
+        if not any(problem.severity is Severity.ERROR for problem in problems):
+            problems += _data(connection, spec)
+    return tuple(problems)
+
+
+def _role(connection: Connection) -> _Role:
+    row = connection.execute(queries(_FILE)["role"]).fetchone()
+    if row is None:
+        raise InvariantViolated("the database does not know the role that is logged in")
+    name, bypasses, replicates, sees, wal_level = row
+    return _Role(
+        name=name, bypasses_policies=bypasses, replicates=replicates, sees_statistics=sees, wal_level=wal_level
+    )
+
+
+def _reading(connection: Connection, spec: SourceSpec, role: _Role) -> Iterator[Problem]:
+    oid = relation_oid(connection, spec.table)
+    usage, select, _, _ = _only(connection.execute(queries(_FILE)["table_rights"], [oid]).fetchone())
+    if not usage:
+        yield Problem(
+            code="schema_usage_missing",
+            message=f"the role {role.name} may not use the schema {spec.table.schema}",
+            where="source",
+            remedy=statements.grant_usage(spec, role.name),
+        )
+    if select:
+        return
+    wanted = _columns_read(spec)
+    rows = connection.execute(queries(_FILE)["column_rights"], [oid, wanted]).fetchall()
+    missing = [name for name, may_select, *_ in rows if not may_select]
+    if len(missing) == len(wanted):
+        yield Problem(
+            code="select_missing",
+            message=f"the role {role.name} may not read {spec.table}",
+            where="source",
+            remedy=statements.grant_on_table(spec, "select", role.name),
+        )
+    elif missing:
+        yield Problem(
+            code="select_missing",
+            message=f"the role {role.name} may not read the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+            f" of {spec.table}; xmin is the row's version, which conditional writes compare",
+            where="source",
+            remedy=statements.grant_on_table(spec, "select", role.name, missing),
+        )
+
+
+def _columns_read(spec: SourceSpec) -> list[str]:
+    names = [column.name for column in (*spec.key.columns, *spec.columns)]
+    names += [column.name for column in (spec.soft_delete_column, spec.cursor_column) if column is not None]
+    if spec.scope is not None:
+        names += columns_of(spec.scope)
+    if spec.relation in _WRITABLE:
+        names.append("xmin")
+    return list(dict.fromkeys(names))
+
+
+def _policies(snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+    if snapshot.row_security.applies and not role.bypasses_policies:
+        yield Problem(
+            code="rows_hidden",
+            message=f"row-level security of {snapshot.table} applies to the role {role.name}: rows that a policy hides"
+            " would look deleted, so nothing is read; let the role bypass it, or sync a view of the table's owner",
+            where="source",
+            remedy=statements.allow(role.name, "bypassrls"),
+        )
+
+
+def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+    cursor = spec.cursor_column
+    if cursor is None:
+        return
+    if cursor.type.name in _TIME_CURSORS and not role.sees_statistics:
+        yield Problem(
+            code="statistics_missing",
+            message=f"the role {role.name} cannot see when other transactions began: a time before the watermark is"
+            " read again at every run, and rows of longer transactions are found by the scheduled scan only",
+            where="cursor_column",
+            severity=Severity.WARNING,
+            remedy=statements.grant_statistics(role.name),
+        )
+    if snapshot.kind in _WRITABLE and snapshot.index_leading_with([cursor.name]) is None:
+        yield Problem(
+            code="cursor_index_missing",
+            message=f"no index of {spec.table} begins with the cursor column {cursor.name}: every page reads the whole"
+            " table",
+            where="cursor_column",
+            severity=Severity.WARNING,
+            remedy=statements.create_cursor_index(spec),
+        )
+
+
+def _writing(connection: Connection, spec: SourceSpec, role: _Role, needs: Needs) -> Iterator[Problem]:
+    if not (needs.insert or needs.update or needs.delete):
+        return
+    if spec.relation not in _WRITABLE:
+        yield Problem(
+            code="not_writable",
+            message=f"{spec.table} is a view or a foreign table, whose rows have no version to compare before a write:"
+            " it can be pushed to a list, and not written to",
+            where="source",
+        )
+        return
+    oid = relation_oid(connection, spec.table)
+    _, _, insert, delete = _only(connection.execute(queries(_FILE)["table_rights"], [oid]).fetchone())
+    for needed, has, privilege in ((needs.insert, insert, "insert"), (needs.delete, delete, "delete")):
+        if needed and not has:
+            yield Problem(
+                code=f"{privilege}_missing",
+                message=f"the role {role.name} may not {privilege} rows of {spec.table}",
+                where="source",
+                remedy=statements.grant_on_table(spec, "insert" if privilege == "insert" else "delete", role.name),
+            )
+    rows = connection.execute(queries(_FILE)["column_rights"], [oid, list(needs.update)]).fetchall()
+    missing = [name for name, _, _, may_update in rows if not may_update]
+    if missing:
+        yield Problem(
+            code="update_missing",
+            message=f"the role {role.name} may not update the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+            f" of {spec.table}",
+            where="source",
+            remedy=statements.grant_on_table(spec, "update", role.name, missing),
+        )
+
+
+def _streaming(spec: SourceSpec, snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+    if not role.replicates:
+        yield Problem(
+            code="replication_missing",
+            message=f"the role {role.name} may not replicate, which change data capture needs",
+            where="source",
+            remedy=statements.allow(role.name, "replication"),
+        )
+    if role.wal_level != "logical":
+        yield Problem(
+            code="wal_level",
+            message=f"the server writes its log at wal_level={role.wal_level}, which change data capture cannot read",
+            where="source",
+            remedy="alter system set wal_level = 'logical'; -- then restart the server",
+        )
+    has_identity = snapshot.replica_identity in {ReplicaIdentity.FULL, ReplicaIdentity.INDEX} or (
+        snapshot.replica_identity is ReplicaIdentity.DEFAULT and snapshot.primary_key
+    )
+    if not has_identity:
+        yield Problem(
+            code="replica_identity",
+            message=f"{spec.table} has no replica identity: its log does not say which row was updated or deleted",
+            where="source",
+            remedy=statements.full_replica_identity(spec),
+        )
+
+
+def _data(connection: Connection, spec: SourceSpec) -> Iterator[Problem]:
+    """What only the data knows. Reads the whole table where no constraint vouches for the key."""
+    key = ", ".join(column.name for column in spec.key.columns)
+    if spec.key.strategy is not KeyStrategy.PRIMARY_KEY:
+        nulls, doubles = _only(connection.execute(statements.key_faults(spec), []).fetchone())
+        if nulls:
+            yield Problem(
+                code="key_nulls",
+                message=f"{_count(nulls)} of {spec.table} have no value in the key ({key}): fill them, choose another key,"
+                " or sync a view that leaves them out",
+                where="key",
+            )
+        if doubles:
+            yield Problem(
+                code="key_duplicates",
+                message=f"{_count(doubles, 'keys')} in ({key}) of {spec.table} belong to more than one row: add columns"
+                " until the key is unique, or remove the doubles",
+                where="key",
+            )
+    if spec.cursor_column is not None:
+        (nulls,) = _only(connection.execute(statements.cursor_nulls(spec), []).fetchone())
+        if nulls:
+            yield Problem(
+                code="cursor_nulls",
+                message=f"{_count(nulls)} of {spec.table} have no value in the cursor column {spec.cursor_column.name}:"
+                " their changes are found by the scheduled scan only",
+                where="cursor_column",
+                severity=Severity.WARNING,
+            )
+
+
+def _count(number: int, what: str = "rows") -> str:
+    if number >= statements.FAULT_LIMIT:
+        return f"{statements.FAULT_LIMIT} or more {what}"
+    return f"{number} {what if number != 1 else what[:-1]}"
+
+
+def _only(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    if row is None:
+        raise InvariantViolated("the table vanished while it was looked at")
+    return row
