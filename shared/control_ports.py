@@ -15,8 +15,11 @@ from shared.core.catalog import (
     KnownSite,
     SharePointConnection,
 )
-from shared.core.definition import DefinitionState
+from shared.core.definition import DefinitionState, SourceSpec
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
+from shared.core.list_columns import ListColumn
+from shared.core.problems import Problem
+from shared.core.provisioning import ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import TableRef
@@ -135,3 +138,32 @@ class Plans(Protocol):
     def get(self, plan_id: UUID) -> Plan: ...
 
     def mark_applied(self, plan_id: UUID) -> bool: ...
+
+
+class SourceAdmin(Protocol):
+    """One database, as set-up sees it. Raises SourceUnavailable, PermissionMissing, ConfigurationError."""
+
+    def health(self) -> Checked: ...
+
+    def tables(self) -> Sequence[TableRef]: ...
+
+    def introspect(self, table: TableRef) -> TableSnapshot: ...
+
+    def check(self, spec: SourceSpec) -> tuple[Problem, ...]:
+        """Missing rights, each with the SQL that gives it, and what the data says about the key and the cursor."""
+
+
+class SharePointAdmin(Protocol):
+    """One connection, as set-up sees it. Raises GraphUnavailable, Throttled, PermissionMissing, ConfigurationError."""
+
+    def health(self) -> Checked: ...
+
+    def find_sites(self, *, search: str | None = None, url: str | None = None) -> Sequence[KnownSite]: ...
+
+    def lists(self, site_id: SiteId) -> Sequence[KnownList]: ...
+
+    def columns(self, site_id: SiteId, list_id: ListId) -> Sequence[ListColumn]: ...
+
+    def check_rights(self, site_id: SiteId) -> tuple[Problem, ...]: ...
+
+    def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList: ...

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared.core.backlog import BacklogCounts, Claim, Claimed, Lane, Mark, Reason
 from shared.core.definition import SourceSpec, SyncDefinition, TargetList
+from shared.core.guards import Verdict
 from shared.core.ids import (
     ClaimToken,
     DefinitionId,
@@ -299,6 +300,16 @@ class HoldRequest:
     explanation: str
     details: Mapping[str, int | str | float]
     deletes_only: bool = False
+
+
+def request_of(verdict: Verdict) -> HoldRequest:
+    """A guard's verdict as a hold."""
+    return HoldRequest(
+        kind=verdict.kind,
+        explanation=verdict.explanation,
+        details=verdict.details,
+        deletes_only=verdict.deletes_only,
+    )
 
 
 class Holds(Protocol):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from shared.core.backlog import Lane
 from shared.core.boundaries import Boundary
 from shared.core.definition import SyncDefinition
-from shared.core.guards import Verdict, judge_scan
+from shared.core.guards import ScanCounts, judge_scan
 from shared.core.ids import RunId
-from shared.ports import HoldRequest, Holds, ScanResult, Scans, SourceTables
+from shared.ports import HoldRequest, Holds, ScanResult, Scans, SourceTables, request_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,9 @@ def scan(
     yield Boundary.SCAN_LOADED
     result = scans.compare(definition, run, loaded)
     waived = holds.waived(definition.id)
+    seen = ScanCounts(scanned=result.scanned, ledger=result.ledger, changed=result.changed, gone=result.gone)
     requests = tuple(
-        _request(verdict) for verdict in judge_scan(definition.guards, result) if verdict.kind not in waived
+        request_of(verdict) for verdict in judge_scan(seen, definition.guards) if verdict.kind not in waived
     )
     for request in requests:
         holds.open(definition.id, request, run)
@@ -49,12 +50,3 @@ def scan(
             yield Boundary.SCAN_MARKED
     scans.drop(run)
     return ScanReport(result=result, marked=marked, holds=requests)
-
-
-def _request(verdict: Verdict) -> HoldRequest:
-    return HoldRequest(
-        kind=verdict.kind,
-        explanation=verdict.explanation,
-        details=verdict.details,
-        deletes_only=verdict.deletes_only,
-    )

@@ -13,10 +13,10 @@ from typing import assert_never
 from uuid import UUID
 
 from shared.core.backlog import Claim, Lane, Mark, Reason
-from shared.core.backoff import retry_delay
+from shared.core.backoff import retry_in
 from shared.core.boundaries import Boundary
 from shared.core.errors import InvariantViolated, RowRejected, RowsHidden, SyncError, Throttled
-from shared.core.guards import delete_limit
+from shared.core.guards import delete_limit, judge_deletes
 from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import (
     CreateItem,
@@ -47,7 +47,7 @@ from shared.core.reconcile import (
     policy_of,
 )
 from shared.core.runs import RunCounts
-from shared.ports import Confirmation, HoldRequest, IntentUpdate, Parking
+from shared.ports import Confirmation, HoldRequest, IntentUpdate, Parking, request_of
 from shared.settle.conclude import (
     Act,
     Moment,
@@ -266,15 +266,8 @@ class _Page:
             work.delete_allowed = True
             acts.append(delete(work, self.definition, self.op(), self.at(), decision.conflicts))
         if deletes[allowed:]:
-            explanation = (
-                f"more than {limit} deletes within a day: {len(deletes) - allowed} more rows are gone from the source. "
-                "Their items stay until the deletes are approved or rejected."
-            )
-            self.tools.holds.open(
-                self.definition.id,
-                HoldRequest(kind="DELETE_GUARD", explanation=explanation, details={"limit": limit}, deletes_only=True),
-                self.job.run,
-            )
+            verdict = judge_deletes(len(deletes), allowed, {"limit": limit})
+            self.tools.holds.open(self.definition.id, request_of(verdict), self.job.run)
             for work, _ in deletes[allowed:]:
                 self.await_approval(work, "the delete guard: too many deletes within a day")
         return acts
@@ -398,7 +391,7 @@ class _Page:
     # ---- concluding
 
     def park(self, work: Work, code: str, message: str) -> None:
-        delay = retry_delay(code, work.claimed.attempts, self.tools.jitter())
+        delay = retry_in(code, work.claimed.attempts + 1, self.tools.jitter())
         self.conclude(
             Confirmation(
                 claimed=work.claimed,

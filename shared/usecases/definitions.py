@@ -1,0 +1,212 @@
+"""A definition's life: drafted, checked, provisioned, active, paused, deactivated, deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
+from shared.core.definition import DefinitionState
+from shared.core.draft import DraftDefinition
+from shared.core.errors import ConfigurationError, Conflicting
+from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
+from shared.core.list_columns import ListColumn
+from shared.core.problems import Problem, Severity
+from shared.core.proposal import fields_of, propose_fields
+from shared.core.provisioning import ListPlan, ProvisionedList
+from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec
+from shared.core.snapshot import TableSnapshot
+from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
+from shared.core.validation import validate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person asks for: a draft, and between which table and which list."""
+
+    draft: DraftDefinition
+    instance_id: InstanceId
+    table: TableRef
+    connection_id: ConnectionId
+    site_id: SiteId
+    list_name: str
+
+
+def create(
+    wish: Wish,
+    definition: DefinitionId,
+    *,
+    source: SourceAdmin,
+    snapshots: Snapshots,
+    definitions: Definitions,
+    actor: str,
+) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
+    """Checks a draft against the table as it is now and keeps it. Answers with the record and its warnings.
+
+    Raises ConfigurationError with all problems at once; nothing is kept then.
+    """
+    snapshot = source.introspect(wish.table)
+    snapshots.save(wish.instance_id, snapshot)
+    draft = wish.draft
+    if not draft.fields:
+        draft = replace(draft, fields=propose_fields(snapshot, draft.key_columns or snapshot.primary_key))
+    record, warnings = _checked(
+        DefinitionRecord(
+            id=definition,
+            version=1,
+            state=DefinitionState.DRAFT,
+            instance_id=wish.instance_id,
+            table=wish.table,
+            relation=snapshot.kind,
+            draft=draft,
+            key=SourceKey(strategy=draft.key_strategy, columns=()),
+            fields=(),
+            next_field_no=1,
+            target=TargetRecord(connection_id=wish.connection_id, site_id=wish.site_id, list_name=wish.list_name),
+        ),
+        snapshot,
+        source,
+        (),
+    )
+    record = replace(record, agreed_scope=scope_fingerprint_of(record))
+    return definitions.add(record, actor=actor), warnings
+
+
+def change(
+    record: DefinitionRecord,
+    draft: DraftDefinition,
+    *,
+    source: SourceAdmin,
+    sharepoint: SharePointAdmin,
+    snapshots: Snapshots,
+    definitions: Definitions,
+    actor: str,
+) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
+    """Checks the changed draft and keeps it as a new version. A live definition's list has to be provisioned again when
+    fields were added; a changed scope or key is agreed to by this very change."""
+    snapshot = source.introspect(record.table)
+    snapshots.save(record.instance_id, snapshot)
+    columns: Sequence[ListColumn] = ()
+    if record.target.list_id is not None:
+        columns = sharepoint.columns(record.target.site_id, record.target.list_id)
+    changed, warnings = _checked(replace(record, draft=_numbered(record, draft)), snapshot, source, columns)
+    changed = replace(changed, agreed_scope=scope_fingerprint_of(changed))
+    return definitions.save(changed, actor=actor), warnings
+
+
+def provision(
+    record: DefinitionRecord, *, sharepoint: SharePointAdmin, definitions: Definitions, actor: str
+) -> tuple[DefinitionRecord, ProvisionedList]:
+    """Makes the list what the definition needs; a second time changes nothing, after a crash it goes on."""
+    if record.state is DefinitionState.DELETED:
+        raise Conflicting(f"definition {record.name!r} is deleted")
+    plan = ListPlan(definition=record.id, display_name=record.target.list_name, fields=record.fields)
+    made = sharepoint.provision(record.target.site_id, plan)
+    owner = definitions.owner_of(made.list_id)
+    if owner is not None and owner != record.id:
+        raise Conflicting(f"the list {record.target.list_name!r} belongs to another definition ({owner})")
+    target = replace(
+        record.target, list_id=made.list_id, key_column=made.key_column, keeps_versions=made.keeps_versions
+    )
+    fields = tuple(
+        replace(mapping, target_column_name=made.internal_names.get(mapping.no, mapping.target_column_name))
+        for mapping in record.fields
+    )
+    bound = replace(record, target=target, fields=fields)
+    if bound == record:
+        return record, made
+    return definitions.save(bound, actor=actor), made
+
+
+def set_state(
+    record: DefinitionRecord,
+    state: DefinitionState,
+    *,
+    reason: str | None,
+    definitions: Definitions,
+    actor: str,
+    source: SourceAdmin | None = None,
+    sharepoint: SharePointAdmin | None = None,
+) -> DefinitionRecord:
+    """Moves the definition to another state if its life allows it. Activation checks rights on both sides first."""
+    if record.state is state:
+        return record
+    if state is DefinitionState.ACTIVE:
+        if record.target.list_id is None:
+            raise ConfigurationError(
+                f"definition {record.name!r} has no list yet: provision it before it is activated",
+                code="not_provisioned",
+            )
+        problems: tuple[Problem, ...] = ()
+        if source is not None:
+            problems += source.check(source_spec(record))
+        if sharepoint is not None:
+            problems += sharepoint.check_rights(record.target.site_id)
+        _refuse(record.name, problems)
+    return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
+
+
+def _numbered(record: DefinitionRecord, draft: DraftDefinition) -> DraftDefinition:
+    """Fields that are as they were keep their numbers; changed and new ones get numbers of their own, so that no digest
+    of the old meaning is taken for one of the new."""
+    known = {(m.source.name, m.target_column_name, m.kind, m.transform_rule): m.no for m in record.fields}
+    by_pair = {(m.source.name, m.target_column_name): m for m in record.fields}
+    by_source = {m.source.name: m for m in reversed(record.fields)}
+    fields = []
+    for field in draft.fields:
+        before = by_pair.get((field.source_column_name, field.target_column_name or "")) or (
+            by_source.get(field.source_column_name) if field.target_column_name is None else None
+        )
+        number: FieldNo | None = None
+        target = field.target_column_name
+        if before is not None:
+            target = before.target_column_name
+            number = known.get((field.source_column_name, target, field.kind or before.kind, field.transform_rule))
+        fields.append(replace(field, no=number, target_column_name=target))
+    return replace(draft, fields=tuple(fields))
+
+
+def _checked(
+    record: DefinitionRecord, snapshot: TableSnapshot, source: SourceAdmin, columns: Sequence[ListColumn]
+) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
+    draft = record.draft
+    problems = validate(draft, snapshot, columns)
+    _refuse(draft.name, problems)
+    key_names = draft.key_columns or snapshot.primary_key
+    fields = fields_of(draft, snapshot, columns, next_no=record.next_field_no)
+    checked = replace(
+        record,
+        relation=snapshot.kind,
+        key=SourceKey(
+            strategy=draft.key_strategy or KeyStrategy.PRIMARY_KEY,
+            columns=tuple(_column(snapshot, name) for name in key_names),
+        ),
+        fields=fields,
+        soft_delete_column=_optional(snapshot, draft.soft_delete_column),
+        cursor_column=_optional(snapshot, draft.cursor_column),
+        next_field_no=max([record.next_field_no, *(mapping.no + 1 for mapping in fields)]),
+    )
+    found = source.check(source_spec(checked))
+    _refuse(draft.name, found)
+    return checked, tuple(p for p in (*problems, *found) if p.severity is Severity.WARNING)
+
+
+def _column(snapshot: TableSnapshot, name: str) -> SourceColumn:
+    column = snapshot.column(name)
+    if column is None:
+        raise ConfigurationError(f"table {snapshot.table} has no column {name!r}")
+    return column
+
+
+def _optional(snapshot: TableSnapshot, name: str | None) -> SourceColumn | None:
+    return None if name is None else _column(snapshot, name)
+
+
+def _refuse(name: str, problems: Sequence[Problem]) -> None:
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    if errors:
+        texts = tuple(
+            f"{problem.where}: {problem.message}" + (f" To mend it: {problem.remedy}" if problem.remedy else "")
+            for problem in errors
+        )
+        raise ConfigurationError(
+            f"definition {name!r} cannot work: {texts[0]}", problems=texts, code="invalid_definition"
+        )
