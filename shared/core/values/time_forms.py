@@ -1,6 +1,7 @@
 """Spellings of dates, times and intervals as PostgreSQL prints them with DateStyle ISO and IntervalStyle iso_8601."""
 
 import re
+from datetime import UTC, datetime
 
 _DATE = r"(?P<year>[0-9]{4,7})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
 _CLOCK = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,6}))?)?"
@@ -44,8 +45,23 @@ def timestamp_text(text: str) -> str | None:
 
 
 def zoned_timestamp_text(text: str) -> str | None:
-    """With "+00" for a Z; other offsets stay as they are: they are rewritten by the database."""
-    return _timestamp(_ZONED_TIMESTAMPS.fullmatch(text), text)
+    """In UTC, as a session prints it whose TimeZone is UTC. Beyond the years 1 to 9999 other zones mean nothing here."""
+    found = _ZONED_TIMESTAMPS.fullmatch(text)
+    spelled = _timestamp(found, text)
+    if found is None or spelled is None or _offset(found) == "+00":
+        return spelled
+    if found["era"]:
+        return None
+    offset = _offset(found)
+    fraction = (found["fraction"] or "").ljust(6, "0")
+    try:
+        # Python 3.11 reads fractions of three or six digits only, and offsets with their minutes.
+        moment = datetime.fromisoformat(f"{spelled[:19]}.{fraction}{offset if ':' in offset else offset + ':00'}")
+        utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    clock = _clock_text(utc.hour, utc.minute, utc.second, f"{utc.microsecond:06}".rstrip("0"))
+    return f"{utc.year:04}-{utc.month:02}-{utc.day:02} {clock}+00"
 
 
 def _timestamp(found: re.Match[str] | None, text: str) -> str | None:
@@ -75,12 +91,25 @@ def _clock(found: re.Match[str]) -> str | None:
     midnight = hour == 24 and minute == second == 0 and not fraction
     if not midnight and (hour > 23 or minute > 59 or second > 59):
         return None
+    return _clock_text(hour, minute, second, fraction)
+
+
+def _clock_text(hour: int, minute: int, second: int, fraction: str) -> str:
     return f"{hour:02}:{minute:02}:{second:02}" + (f".{fraction}" if fraction else "")
 
 
 def _offset(found: re.Match[str]) -> str:
-    offset = found.groupdict().get("offset") or ""
-    return "+00" if offset == "Z" else offset
+    """Hours, and minutes and seconds only where there are some: "+0200" is "+02", a Z or "-00" is "+00"."""
+    offset = found.groupdict().get("offset")
+    if offset is None:
+        return ""
+    digits = offset[1:].replace(":", "").ljust(6, "0")
+    if not digits.strip("0"):
+        return "+00"
+    parts = [digits[:2], digits[2:4], digits[4:]]
+    while parts[-1] == "00":
+        parts.pop()
+    return offset[0] + ":".join(parts)
 
 
 def interval_text(text: str) -> str | None:
