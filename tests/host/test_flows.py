@@ -4,8 +4,12 @@ import json
 import time
 import uuid
 
+import pytest
+
 from tests.host.conftest import HostMaker
 from tests.host.running import RunningHost, until
+
+pytestmark = pytest.mark.slow
 
 TIMER_CREATED, TASK_SCHEDULED, TASK_COMPLETED = 10, 4, 5
 

@@ -8,6 +8,8 @@ import pytest
 from tests.host.conftest import HostMaker
 from tests.host.running import RunningHost
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def web(new_host: HostMaker) -> RunningHost:

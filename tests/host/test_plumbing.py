@@ -16,6 +16,8 @@ from infra.local.host.storage import API_VERSION
 from tests.host.conftest import HostMaker
 from tests.host.running import RunningHost, until
 
+pytestmark = pytest.mark.slow
+
 
 class Plumbing:
     """A host with its queues and its notes."""

@@ -4,8 +4,12 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.host.conftest import HostMaker
 from tests.host.running import until
+
+pytestmark = pytest.mark.slow
 
 TASK_SCHEDULED, TASK_COMPLETED, ORCHESTRATOR_STARTED, ORCHESTRATOR_COMPLETED = 4, 5, 12, 13
 

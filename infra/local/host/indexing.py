@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -93,9 +94,12 @@ def load_functions(root: Path, config: HostConfig, environment: Mapping[str, str
 
     Has to run at most once per process: modules stay imported, so a reload is a new process.
     """
-    functions = [
-        _index(built, root, environment.get) for built in _find_app(root, script_name(environment)).get_functions()
-    ]
+    app = _find_app(root, script_name(environment))
+    try:
+        built = app.get_functions()
+    except ValueError as error:  # a name that two functions have
+        raise HostError(str(error)) from None
+    functions = [_index(one, root, environment.get) for one in built]
     if not functions:
         raise HostError("No functions found: function_app.py registers none on its FunctionApp.")
     names = [f.name for f in functions]
@@ -149,7 +153,7 @@ def _index(built: Any, root: Path, lookup: Lookup) -> Function:
     if sum(raw["type"] in _TRIGGERS for raw in raws) != 1:
         raise _load_error(name, "a function has exactly one trigger")
     params = dict(inspect.signature(call).parameters)
-    annotations = _annotations(call)
+    annotations = _annotations(name, call)
     bound = {raw["name"]: raw for raw in raws if raw["name"] != "$return"}
     wants_context = "context" in params and "context" not in bound
     if wants_context:
@@ -191,12 +195,11 @@ def _resolved(raw: dict[str, Any], lookup: Lookup, function: str) -> dict[str, A
     }
 
 
-def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
+def _annotations(function: str, call: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(call)
-    except Exception:
-        # Names that only a type checker can see: the worker then takes the raw annotations too.
-        return dict(getattr(call, "__annotations__", {}))
+    except Exception as error:  # whatever evaluating the annotation's text raises; the worker stops at it too
+        raise _load_error(function, f"its annotations cannot be read: {error}") from None
 
 
 def _binding(function: str, raw: dict[str, Any], annotations: Mapping[str, Any]) -> Binding:
@@ -211,7 +214,9 @@ def _binding(function: str, raw: dict[str, Any], annotations: Mapping[str, Any])
     if is_out and not out:
         raise _load_error(function, f"binding {name} comes in, but its annotation is azure.functions.Out")
     inner = typing.get_args(annotation)[0] if is_out and typing.get_args(annotation) else annotation
-    if given and not isinstance(inner, type) and typing.get_origin(inner) is None:
+    # list[str] is no generic type to the worker, typing.List[str] is
+    odd = typing.get_origin(inner) is None or isinstance(inner, types.GenericAlias)
+    if given and not isinstance(inner, type) and odd:
         raise _load_error(function, f"binding {name} has invalid non-type annotation {annotation!r}")
     used = "generic" if given and inner in (str, bytes) and not _implicit_output(kind) else kind
     if given and not _fits(used, inner, out=out):
@@ -234,7 +239,9 @@ def _returned(
     explicit = next((raw for raw in raws if raw["name"] == "$return"), None)
     if explicit is not None:
         kind = annotations.get("return")
-        if kind is not None and (not isinstance(kind, type) or not _fits(explicit["type"], kind, out=True)):
+        if "return" in annotations and not isinstance(kind, type):
+            raise _load_error(function, f"has invalid non-type return annotation {kind!r}")
+        if kind is not None and not _fits(explicit["type"], kind, out=True):
             shown = getattr(kind, "__name__", repr(kind))
             raise _load_error(
                 function, f'Python return annotation "{shown}" does not match binding type "{explicit["type"]}"'
