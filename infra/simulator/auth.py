@@ -82,14 +82,16 @@ class Auth:
     # -- the login host
 
     def openid(self, request: Request, tenant: str) -> Response:
-        base = f"{request.base()}/{tenant}"
+        # The login service speaks https only and MSAL refuses a document that says otherwise, so this one says https too.
+        host = request.base().partition("//")[2]
+        base = f"https://{host}/{tenant}"
         found = self._tenant(tenant)
         if found is None:
             return self._refusal(_OAuthError(400, "invalid_tenant", 90002, f"Tenant '{tenant[:64]}' not found."))
         doc = {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "issuer": f"{request.base()}/{found.id}/v2.0",
+            "issuer": f"https://{host}/{found.id}/v2.0",
             "jwks_uri": f"{base}/discovery/v2.0/keys",
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
             "response_types_supported": ["code", "id_token"],

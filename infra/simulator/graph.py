@@ -74,7 +74,8 @@ class Graph:
             entry.ru = charge.units
             if charge.refused:
                 return self._limits(self.refusal(request, self._throttled(charge)), charge)
-            answer = self._routes.run(Call(request, identity, opts, request.base(), bare))
+            lenient = not self._world.rules.holds("ERR-BAD-JSON")
+            answer = self._routes.run(Call(request, identity, opts, request.base(), bare, lenient))
             if not request.inner and isinstance(answer, Response):
                 self._world.commit()
         except errors.GraphError as error:

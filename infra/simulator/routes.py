@@ -34,6 +34,7 @@ class Call:
     options: Options
     base: str
     bare: bool
+    lenient: bool = False  # a body that is no JSON object is read as an empty one
 
     @property
     def actor(self) -> Actor:
@@ -44,10 +45,12 @@ class Call:
         try:
             found = orjson.loads(self.request.body)
         except orjson.JSONDecodeError:
-            raise errors.bad_json() from None
-        if not isinstance(found, dict):
-            raise errors.bad_json()
-        return found
+            found = None
+        if isinstance(found, dict):
+            return found
+        if self.lenient:
+            return {}
+        raise errors.bad_json()
 
 
 class Routes:
