@@ -55,8 +55,14 @@ SYSTEM_DISPLAY_NAMES = frozenset(
     )
 )
 
+_INTERNAL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 _ENCODED = re.compile(r"_x[0-9a-fA-F]{4}_")
+
+
+def is_internal_name(name: str) -> bool:
+    """Whether SharePoint keeps a name as it is."""
+    return _INTERNAL.fullmatch(name) is not None and not _ENCODED.search(name)
 
 
 def internal_names(identifiers: Sequence[str], taken: Iterable[str] = ()) -> dict[str, str]:
