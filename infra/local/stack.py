@@ -1,7 +1,7 @@
 """Brings up the parts of a stack in order: PostgreSQL, queues, the simulated SharePoint, the Functions host."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ from infra.local.host_process import HostKind
 from infra.local.ports import free_port
 from infra.local.postgres import PostgresServer
 from infra.local.sample.generate import Counts
+from infra.local.sharepoint import Tenant, add_tenant
 from infra.local.simulator import Simulator
 from infra.local.state import State, save
 from infra.local.supervisor import Supervisor
@@ -24,6 +25,7 @@ class Stack:
     state: State
     server: PostgresServer
     simulator: Simulator
+    tenant: Tenant
     host_url: str
 
     @property
@@ -34,13 +36,16 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to bring a stack up. `keep_open`: file descriptors that every part inherits (the directory's lock)."""
+    """How to bring a stack up. `keep_open`: file descriptors that every part inherits (the directory's lock).
+
+    `multiplier`: how many times the smallest tier's budget the tenant has.
+    """
 
     host: HostKind = "local"
     durable: bool = True
     counts: Counts
     keep_open: tuple[int, ...] = ()
-    simulator: Sequence[str] = ()
+    multiplier: float = 1.0
 
 
 def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callable[[str], None]) -> Stack:
@@ -73,16 +78,17 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         sharepoint = simulator.start(
             state.directory / "simulator",
             port=ports["simulator"],
-            options=options.simulator,
             keep_open=keep,
         )
         supervisor.add(sharepoint.child)
-        detail(sharepoint.url)
+        tenant = add_tenant(sharepoint.url, name="local", licences=1_000, multiplier=options.multiplier)
+        detail(f"port {sharepoint.port}")
     with _step(say, "Functions host") as detail:
         values = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "LOCAL_HOST_FUNCTION_KEY": state.host_key,
             "AzureWebJobsStorage": queues.connection_string,
+            "SYNCBRIDGE_TICK_SCHEDULE": "*/15 * * * * *",
             "SYNCBRIDGE_METASTORE_DSN": metastore,
             "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
             "SYNCBRIDGE_SECRET_KEY": state.secret_key,
@@ -93,7 +99,9 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         )
         supervisor.add(host)
         detail(f"port {ports['host']}")
-    return Stack(state=state, server=server, simulator=sharepoint, host_url=f"http://127.0.0.1:{ports['host']}")
+    return Stack(
+        state=state, server=server, simulator=sharepoint, tenant=tenant, host_url=f"http://127.0.0.1:{ports['host']}"
+    )
 
 
 @contextmanager

@@ -24,7 +24,6 @@ class State:
     ports: Mapping[str, int] = field(default_factory=dict)
     postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
     source_password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
-    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     secret_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode(), repr=False)
     host_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 

@@ -23,12 +23,14 @@ def say(line: str) -> None:
 
 def summary(stack: Stack) -> str:
     """Where everything is. The passwords are those of servers that only this machine can reach."""
+    tenant = stack.tenant
     return "\n".join(
         (
             "",
             f"  API and its documents  {stack.host_url}/api/docs",
             f"  host key               {stack.state.host_key}   (header x-functions-key)",
-            f"  simulated SharePoint   {stack.simulator.url}/",
+            f"  simulated SharePoint   {stack.simulator.url}/_sim/",
+            f"  its tenant and app     {tenant.id}, client {tenant.client_id}, secret {tenant.client_secret}",
             f"  PostgreSQL, source     {stack.server.dsn('business')}",
             f"  PostgreSQL, metastore  {stack.server.dsn('syncbridge')}",
             f"  logs and data          {stack.state.directory}",
@@ -44,12 +46,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--host", choices=("local", "func"), default="local")
     parser.add_argument("--directory", type=Path, default=DIRECTORY)
     parser.add_argument("--projects", type=int, default=20_000)
+    parser.add_argument("--multiplier", type=float, default=1.0, help="of the smallest tier's budget")
     options = parser.parse_args(arguments)
     try:
         state = load(options.directory)
         with locked(state.directory) as lock, supervised() as supervisor:
             say("Starting Arcore SyncBridge on this machine:")
-            wanted = Options(host=options.host, counts=Counts.for_projects(options.projects), keep_open=(lock,))
+            wanted = Options(
+                host=options.host,
+                counts=Counts.for_projects(options.projects),
+                multiplier=options.multiplier,
+                keep_open=(lock,),
+            )
             say(summary(bring_up(state, supervisor, wanted, say)))
             ended = supervisor.watch()
             say(

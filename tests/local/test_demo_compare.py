@@ -1,7 +1,10 @@
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from infra.local.demo.compare import Pair, compare, from_item, from_row
 
+BERLIN = ZoneInfo("Europe/Berlin")
 KEY = Pair(column="id", field="id0", kind="number")
 NAME = Pair(column="name", field="Title", kind="text")
 
@@ -15,7 +18,7 @@ def items(*pairs):
 
 
 def test_equal_sides_are_equal_in_any_order():
-    found = compare(rows(("1", "a"), ("2", "b")), items((2.0, "b"), (1.0, "a")), [NAME], KEY)
+    found = compare(rows(("1", "a"), ("2", "b")), items((2.0, "b"), (1.0, "a")), [NAME], key=KEY, zone=BERLIN)
     assert found.equal
     assert (found.rows, found.items) == (2, 2)
 
@@ -31,7 +34,7 @@ def test_equal_sides_are_equal_in_any_order():
     ],
 )
 def test_a_missing_a_doubled_a_foreign_and_a_differing_item_are_each_told_apart(theirs, missing, surplus, differing):
-    found = compare(rows(("1", "a"), ("2", "b")), theirs, [NAME], KEY)
+    found = compare(rows(("1", "a"), ("2", "b")), theirs, [NAME], key=KEY, zone=BERLIN)
     assert not found.equal
     assert (found.missing, found.surplus, found.differing) == (missing, surplus, differing)
     assert found.examples
@@ -52,12 +55,13 @@ def test_a_missing_a_doubled_a_foreign_and_a_differing_item_are_each_told_apart(
         ("boolean", "false", False),
         ("datetime", "2026-03-29 01:30:00.75+00", "2026-03-29T01:30:00Z"),
         ("datetime", "2026-03-29 01:30:00", "2026-03-29T01:30:00Z"),
-        ("date", "8900-12-30", "8900-12-30T00:00:00Z"),
+        ("date", "8900-12-30", "8900-12-29T23:00:00Z"),
+        ("date", "2026-07-01", "2026-06-30T22:00:00Z"),
         ("json", '{"a": 1, "b": [2]}', '{"b":[2],"a":1}'),
     ],
 )
 def test_what_survives_a_list_is_equal(kind, row, item):
-    assert from_row(row, kind) == from_item(item, kind)
+    assert from_row(row, kind) == from_item(item, kind, BERLIN)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +73,9 @@ def test_what_survives_a_list_is_equal(kind, row, item):
         ("number", "0", None),
         ("boolean", "f", None),
         ("datetime", "2026-03-29 01:30:00+00", "2026-03-29T01:30:01Z"),
-        ("date", "2026-03-29", "2026-03-28T23:00:00Z"),
+        ("date", "2026-03-29", "2026-03-28T22:59:59Z"),
         ("json", '{"a": 1}', '{"a": 2}'),
     ],
 )
 def test_what_differs_is_different(kind, row, item):
-    assert from_row(row, kind) != from_item(item, kind)
+    assert from_row(row, kind) != from_item(item, kind, BERLIN)

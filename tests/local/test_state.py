@@ -17,7 +17,7 @@ def test_a_state_is_the_same_after_a_restart_and_only_its_owner_reads_the_file(t
 
 def test_two_states_share_no_secret(tmp_path):
     one, two = local.load(tmp_path / "one"), local.load(tmp_path / "two")
-    for name in ("postgres_password", "source_password", "client_secret", "secret_key", "host_key"):
+    for name in ("postgres_password", "source_password", "secret_key", "host_key"):
         assert getattr(one, name) != getattr(two, name)
         assert getattr(one, name) not in repr(one)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 Kind = Literal["text", "number", "boolean", "datetime", "date", "json"]
 Comparable = str | bool | Decimal | None
@@ -43,14 +44,22 @@ class Difference:
 
 
 def compare(
-    rows: Sequence[Mapping[str, str | None]], items: Sequence[Mapping[str, object]], pairs: Sequence[Pair], key: Pair
+    rows: Sequence[Mapping[str, str | None]],
+    items: Sequence[Mapping[str, object]],
+    pairs: Sequence[Pair],
+    *,
+    key: Pair,
+    zone: ZoneInfo,
 ) -> Difference:
-    """Rows by column name in text form, items by field name as JSON; matched by the key's values."""
+    """Rows by column name in text form, items by field name as JSON; matched by the key's values.
+
+    `zone` is the site's: a list keeps a date as the midnight there.
+    """
     of_rows = {from_row(row[key.column], key.kind): row for row in rows}
     of_items: dict[Comparable, Mapping[str, object]] = {}
     surplus, differing, examples = 0, 0, []
     for item in items:
-        value = from_item(item.get(key.field), key.kind)
+        value = from_item(item.get(key.field), key.kind, zone)
         if value in of_items or value not in of_rows:
             surplus += 1
             examples.append(f"an item too many with {key.column} {value}")
@@ -60,7 +69,9 @@ def compare(
     examples += [f"no item for {key.column} {value}" for value in missing[:5]]
     for value, item in of_items.items():
         row = of_rows[value]
-        wrong = [p.column for p in pairs if from_row(row[p.column], p.kind) != from_item(item.get(p.field), p.kind)]
+        wrong = [
+            p.column for p in pairs if from_row(row[p.column], p.kind) != from_item(item.get(p.field), p.kind, zone)
+        ]
         if wrong:
             differing += 1
             examples.append(f"{key.column} {value} differs in {', '.join(wrong)}")
@@ -93,7 +104,7 @@ def from_row(text: str | None, kind: Kind) -> Comparable:
             return _json(text)
 
 
-def from_item(value: object, kind: Kind) -> Comparable:
+def from_item(value: object, kind: Kind, zone: ZoneInfo) -> Comparable:
     """Graph's JSON value -> what is compared."""
     if value is None or value == "":
         return None
@@ -107,7 +118,7 @@ def from_item(value: object, kind: Kind) -> Comparable:
         case "datetime":
             return _seconds(datetime.fromisoformat(str(value)))
         case "date":
-            return _seconds(datetime.fromisoformat(str(value)))[:10]
+            return datetime.fromisoformat(str(value)).astimezone(zone).date().isoformat()
         case "json":
             return _json(str(value))
 
