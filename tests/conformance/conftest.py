@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from infra.local.simulator import start
+from infra.local.simulator import Simulator, start
 from tests.conformance.listener import Listener
 from tests.conformance.world import World
 
 
 @pytest.fixture(scope="session")
-def simulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = start(tmp_path_factory.mktemp("simulator"))
-    yield simulator.url
+    yield simulator
     simulator.stop()
 
 
@@ -24,8 +24,8 @@ def plain_client() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def world(simulator_url: str, plain_client: httpx.Client) -> Iterator[World]:
+def world(simulator: Simulator, plain_client: httpx.Client) -> Iterator[World]:
     listeners: list[Listener] = []
-    yield World(simulator_url, plain_client, listeners.append)
+    yield World(simulator.url, plain_client, listeners.append)
     for listener in listeners:
         listener.stop()

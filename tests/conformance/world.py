@@ -64,7 +64,8 @@ class Control:
 
     def restore(self, path: str, item: str) -> None:
         """Let a person bring an item back from the recycle bin."""
-        self.ask("POST", f"people/lists/{path.rpartition('/')[2]}/bin/{item}/restore", {})
+        url = f"{self.url}/_sim/people/lists/{path.rpartition('/')[2]}/recycle-bin/{item}/restore"
+        status(self._client.post(url, json={}), 200)
 
     def settle(self, seconds: float = 2.0) -> None:
         """Wait until no notification is on its way."""

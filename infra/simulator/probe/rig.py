@@ -182,8 +182,9 @@ class Rig:
 
     @property
     def site_path(self) -> str:
-        """Server-relative path of the site without the leading slash; empty for a root site."""
-        return urlsplit(self.site()["webUrl"]).path.strip("/")
+        """Server-relative path of the site without the leading slash, as it was given; empty for a root site."""
+        _, colon, given = self._site_ref.partition(":/")
+        return given.strip("/:") if colon else urlsplit(self.site()["webUrl"]).path.strip("/")
 
     def person(self) -> str:
         """Give the lookup id of somebody in the site's User Information List."""

@@ -163,7 +163,7 @@ COL: Final[tuple[Rule, ...]] = (
         "COL-DISPLAY-NAME-FREE",
         "A PATCH of displayName answers 200 and leaves the internal name, and so the key in fields, as it is.",
         source=f"{API}/columndefinition-update",
-        broken="the PATCH answers 400",
+        broken="the internal name follows displayName",
     ),
     reported(
         "COL-SYSTEM-NAME-SUFFIXED",
@@ -223,7 +223,7 @@ COL: Final[tuple[Rule, ...]] = (
         "COL-TYPE-FIXED",
         "A PATCH with another facet answers 400 invalidRequest and changes nothing.",
         because="no page describes a change of type, and accepting one silently would hide data loss.",
-        broken="it is answered 200 and ignored",
+        broken="the type is changed",
     ),
     documented(
         "COL-DELETE",

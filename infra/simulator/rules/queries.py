@@ -170,7 +170,7 @@ DELTA: Final[tuple[Rule, ...]] = (
         "DELTA-CHANGES",
         "A deltaLink gives the items that were created or changed since it was made, in their last state.",
         source=_DELTA,
-        broken="it gives deletions only",
+        broken="it gives created items only",
     ),
     documented(
         "DELTA-ONE-LINK",

@@ -129,7 +129,8 @@ def inner_headers(rig: Rig) -> None:
 
 @asks("BATCH-MALFORMED")
 def malformed(rig: Rig) -> None:
-    for body in ({}, {"requests": "none"}, {"requests": [{"id": "1"}]}, []):
+    bodies: tuple[Any, ...] = ({}, {"requests": "none"}, {"requests": [{"id": "1"}]}, [])
+    for body in bodies:
         status(rig.post("/$batch", body), 400)
 
 
