@@ -22,17 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.local.host.clock import iso
+from infra.local.host.durable.decision import Answer, Completed, Decision, Failed, Running, Scheduled, scheduled_event
 from infra.local.host.durable.history import Event, EventType, event, execution_started
-from infra.local.host.durable.replay import (
-    Answer,
-    Completed,
-    Decision,
-    Failed,
-    Replay,
-    Running,
-    Scheduled,
-    scheduled_event,
-)
+from infra.local.host.durable.replay import Replay
 
 pytestmark = pytest.mark.slow
 

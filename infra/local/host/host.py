@@ -177,12 +177,16 @@ class Host:
 
     async def __aexit__(self, *_: object) -> None:
         """No new work; what runs may end within ``drain_seconds``; then everything closes."""
+        self.front.draining = True
         for task in self._tasks:
             task.cancel()
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 say(log, logging.ERROR, "listener.died", error=type(result).__name__, at=origin(result))
-        self.leftover = await self.engine.drain(self.options.drain_seconds)
+        began = asyncio.get_running_loop().time()
+        unfinished = await self.engine.drain(self.options.drain_seconds)
+        left = max(0.0, began + self.options.drain_seconds - asyncio.get_running_loop().time())
+        self.leftover = max(unfinished, await self._invoker.drain(left))
         await self._stack.aclose()
         self._invoker.close()
         self.state.close()

@@ -57,6 +57,7 @@ class HttpFront:
         ]
         self.routes = sorted(routes, key=lambda route: route.rank)
         self._late: set[asyncio.Task[web.Response]] = set()
+        self.draining = False
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=self._limits.body_bytes)
@@ -73,6 +74,8 @@ class HttpFront:
             if path.rstrip("/") == "/admin/host/ping":
                 return web.Response(status=200)
             return await self._guarded(request, "admin", self._admin, "/admin/")
+        if self.draining:  # the durable client of a function that still runs is served above
+            return web.Response(status=503)
         response = await self._function(request, path)
         response.headers.update(self._config.custom_headers)
         return response

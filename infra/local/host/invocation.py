@@ -112,14 +112,13 @@ class Invoker:
     def __init__(self, client_json: Callable[[], str], timeout: timedelta | None, threads: int | None = None) -> None:
         self._client_json, self._timeout = client_json, timeout
         self._pool = ThreadPool(threads or min(32, (os.cpu_count() or 1) + 4))  # the worker's default
-        self.running = 0
+        self._running: set[asyncio.Future[Any]] = set()
 
     async def invoke(
         self, function: Function, trigger: meta.Datum, metadata: Mapping[str, meta.Datum] | None = None
     ) -> Outcome:
         """One invocation. Every fault of user code, a wrong return type included, is an InvocationFailed."""
         invocation_id, started = str(uuid.uuid4()), time.monotonic()
-        self.running += 1
         try:
             arguments, outs = self._arguments(function, trigger, metadata or {}, invocation_id)
             result = await self._call(function, arguments, invocation_id)
@@ -132,12 +131,23 @@ class Invoker:
                 type(error).__name__, str(error), "".join(traceback.format_exception(error)), origin(error)
             ) from None
         finally:
-            self.running -= 1
             took = round((time.monotonic() - started) * 1000)
             say(log, logging.DEBUG, "invocation.ended", function=function.name, id=invocation_id, ms=took)
 
+    async def drain(self, seconds: float) -> int:
+        """Waits for user code that runs; returns how many calls still did when the time was over."""
+        if not self._running:
+            return 0
+        _, left = await asyncio.wait(set(self._running), timeout=seconds)
+        return len(left)
+
     def close(self) -> None:
         self._pool.close()
+
+    def _ended(self, answer: "asyncio.Future[Any]") -> None:
+        self._running.discard(answer)
+        if not answer.cancelled():
+            answer.exception()  # a late error is nobody's; asyncio would complain that it was never looked at
 
     def _arguments(
         self, function: Function, trigger: meta.Datum, metadata: Mapping[str, meta.Datum], invocation_id: str
@@ -161,7 +171,8 @@ class Invoker:
         else:
             future = self._pool.submit(functools.partial(_call_on_thread, function, arguments, invocation_id))
         answer = asyncio.wrap_future(future)
-        answer.add_done_callback(_look_at)
+        self._running.add(answer)
+        answer.add_done_callback(self._ended)
         seconds = None if self._timeout is None else self._timeout.total_seconds()
         done, _ = await asyncio.wait([answer], timeout=seconds)
         if done:
@@ -176,12 +187,6 @@ class Invoker:
             "",
             "functionTimeout",
         )
-
-
-def _look_at(answer: "asyncio.Future[Any]") -> None:
-    """A result that comes after the time-out is nobody's; asyncio would complain that its error was never read."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _call_on_thread(function: Function, arguments: dict[str, Any], invocation_id: str) -> Any:

@@ -221,6 +221,7 @@ def apply_values(values: Mapping[str, str], environment: MutableMapping[str, str
     """Puts ``Values`` into the environment; what stands there already wins, as with the real host."""
     for name, value in values.items():
         environment.setdefault(name, value)
+    environment.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")  # as Core Tools does
     runtime = environment.get("FUNCTIONS_WORKER_RUNTIME", "python")
     if runtime.lower() != "python":
         raise HostError(f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: this host runs Python function apps only.")

@@ -5,8 +5,9 @@ import logging
 
 from azure.functions import meta
 
+from infra.local.host.durable.decision import Answer
 from infra.local.host.durable.history import Event
-from infra.local.host.durable.replay import LONG_TIMER_STEP, MAX_SHORT_TIMER, Answer
+from infra.local.host.durable.replay import LONG_TIMER_STEP, MAX_SHORT_TIMER
 from infra.local.host.durable.store import Instance
 from infra.local.host.indexing import Function
 from infra.local.host.invocation import InvocationFailed, Invoker

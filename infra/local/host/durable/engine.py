@@ -14,21 +14,20 @@ from datetime import datetime, timedelta
 
 from infra.local.host.clock import Clock, iso
 from infra.local.host.durable.calls import ActivityFailed, DurableCalls
-from infra.local.host.durable.history import Event, EventType, event, execution_started
-from infra.local.host.durable.replay import (
+from infra.local.host.durable.decision import (
     Answer,
     Completed,
     ContinuedAsNew,
     Decision,
     Failed,
-    Replay,
     Running,
     Scheduled,
     Terminated,
-    UnsupportedAction,
     custom_status_error,
     scheduled_event,
 )
+from infra.local.host.durable.history import Event, EventType, event, execution_started
+from infra.local.host.durable.replay import Replay, UnsupportedAction
 from infra.local.host.durable.store import DurableStore, Filter, Instance, Message, Parent
 from infra.local.host.logs import origin, say
 from infra.local.host.settings import DurableConfig

@@ -7,22 +7,31 @@ github.com/Azure/azure-functions-durable-extension (OutOfProcOrchestrationShim.c
 github.com/Azure/durabletask (TaskOrchestrationExecutor.cs, TaskOrchestrationContext.cs, RetryInterceptor.cs).
 """
 
-import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from infra.local.host.clock import iso, parse_iso
+from infra.local.host.clock import parse_iso
+from infra.local.host.durable.decision import (
+    Answer,
+    Completed,
+    ContinuedAsNew,
+    Decision,
+    Failed,
+    Kind,
+    Outcome,
+    Running,
+    Scheduled,
+    Terminated,
+)
 from infra.local.host.durable.history import Event, EventType
+from infra.local.host.durable.tasks import Future, Steps, TaskError, spawn, when_all, when_any
 
 MAX_SHORT_TIMER = timedelta(days=6)
 LONG_TIMER_STEP = timedelta(days=3)
-MAX_CUSTOM_STATUS_BYTES = 16 * 1024  # UTF-16, as the extension counts
 
-Kind = Literal["activity", "timer", "sub"]
 _KIND_OF = {
     EventType.TASK_SCHEDULED: "activity",
     EventType.TIMER_CREATED: "timer",
@@ -45,168 +54,8 @@ class ActionType(IntEnum):
     WHEN_ALL = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduled:
-    """One thing to start: an activity, a timer or a sub-orchestration, under DurableTask's id."""
-
-    id: int
-    kind: Kind
-    name: str | None = None
-    input: Any = None
-    instance_id: str | None = None
-    version: str | None = None
-    fire_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """The instance goes on waiting."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
-    output: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """``reason`` is what the status shows as output; ``details`` goes into the parent's failure event."""
-
-    reason: str
-    details: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terminated:
-    output: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContinuedAsNew:
-    """The next lap's input, and the external events that it inherits."""
-
-    input: Any
-    carried: tuple[Event, ...]
-
-
-Outcome = Running | Completed | Failed | Terminated | ContinuedAsNew
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    outcome: Outcome
-    schedule: tuple[Scheduled, ...] = ()
-    suspended: bool = False
-    custom_status: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What one call of the orchestrator function gave back. ``crash``: it raised without the SDK's envelope."""
-
-    actions: tuple[tuple[Mapping[str, Any], ...], ...] = ((),)
-    schema: int = 1
-    is_done: bool = False
-    output: Any = None
-    error: str | None = None
-    custom_status: Any = None
-    stack: str = ""
-    crash: str | None = None
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any], stack: str = "") -> "Answer":
-        """The SDK's answer: ``{isDone, actions, schemaVersion, output?, error?, customStatus?}``."""
-        return cls(
-            actions=tuple(tuple(group) for group in document["actions"]),
-            schema=int(document.get("schemaVersion", 0)),
-            is_done=bool(document.get("isDone")),
-            output=document.get("output"),
-            error=document.get("error"),
-            custom_status=document.get("customStatus"),
-            stack=stack,
-        )
-
-
-class _TaskError(Exception):
-    """A task of the orchestration failed or was cancelled."""
-
-
 class _NonDeterminism(Exception):
     """The code does not schedule what the history says it scheduled."""
-
-
-class _Future:
-    """The part of a .NET task that matters here: done once, with or without an error."""
-
-    __slots__ = ("callbacks", "done", "error")
-
-    def __init__(self) -> None:
-        self.done = False
-        self.error: Exception | None = None
-        self.callbacks: list[Callable[[], None]] = []
-
-    def settle(self, error: Exception | None = None) -> None:
-        if not self.done:
-            self.done, self.error = True, error
-            for callback in self.callbacks:
-                callback()
-
-    def then(self, callback: Callable[[], None]) -> None:
-        if self.done:
-            callback()
-        else:
-            self.callbacks.append(callback)
-
-
-_Steps = Generator[_Future, None, None]
-
-
-def _spawn(steps: _Steps) -> _Future:
-    """Runs a generator that yields futures; the error of a yielded future is raised inside it."""
-    whole = _Future()
-
-    def advance(previous: _Future | None) -> None:
-        try:
-            while True:
-                failed = previous is not None and previous.error is not None
-                current = steps.throw(previous.error) if failed else steps.send(None)  # type: ignore[union-attr,arg-type]
-                if not current.done:
-                    current.callbacks.append(partial(advance, current))
-                    return
-                previous = current
-        except StopIteration:
-            whole.settle()
-        except _TaskError as error:
-            whole.settle(error)
-
-    advance(None)
-    return whole
-
-
-def _when_all(children: list[_Future]) -> _Future:
-    """Task.WhenAll: waits for every child, then fails if one did. (The SDK's WhenAll fails at the first failure.)"""
-    whole, left = _Future(), len(children)
-
-    def one() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            whole.settle(next((child.error for child in children if child.error), None))
-
-    if not children:
-        whole.settle()
-    for child in children:
-        child.then(one)
-    return whole
-
-
-def _when_any(children: list[_Future]) -> _Future:
-    whole = _Future()
-    if not children:
-        whole.settle()
-    for child in children:
-        child.then(whole.settle)
-    return whole
 
 
 @dataclass(slots=True)
@@ -218,16 +67,16 @@ class Replay:
     answer: Answer
     _next_id: int = 0
     _now: datetime | None = None
-    _open: dict[int, _Future] = field(default_factory=dict)
+    _open: dict[int, Future] = field(default_factory=dict)
     _pending: dict[int, Scheduled] = field(default_factory=dict)
-    _waiting: dict[str, list[_Future]] = field(default_factory=dict)
+    _waiting: dict[str, list[Future]] = field(default_factory=dict)
     _buffered: dict[str, list[Event]] = field(default_factory=dict)
     _held: list[Event] = field(default_factory=list)
     _carried: list[Event] = field(default_factory=list)
     _suspended: bool = False
     _lap: tuple[Any] | None = None
     _terminated: Event | None = None
-    _main: _Future | None = None
+    _main: Future | None = None
 
     def run(self, past: Iterable[Event], new: Iterable[Event]) -> Decision:
         """Past events first, then the new ones; what is then still unscheduled is to be scheduled."""
@@ -258,7 +107,7 @@ class Replay:
             return
         match kind:
             case EventType.EXECUTION_STARTED:
-                self._main = _spawn(self._run_actions())
+                self._main = spawn(self._run_actions())
             case EventType.TASK_SCHEDULED | EventType.TIMER_CREATED | EventType.SUB_ORCHESTRATION_CREATED:
                 self._confirm(kind, item)
             case EventType.TASK_COMPLETED | EventType.SUB_ORCHESTRATION_COMPLETED:
@@ -266,7 +115,7 @@ class Replay:
             case EventType.TIMER_FIRED:
                 self._close(item["TimerId"])
             case EventType.TASK_FAILED | EventType.SUB_ORCHESTRATION_FAILED:
-                self._close(item["TaskScheduledId"], _TaskError(item.get("Reason")))
+                self._close(item["TaskScheduledId"], TaskError(item.get("Reason")))
             case EventType.EVENT_RAISED:
                 self._raise_event(item)
             case EventType.SUSPENDED:
@@ -293,7 +142,7 @@ class Replay:
                 "already started running?"
             )
 
-    def _close(self, task_id: int, error: _TaskError | None = None) -> None:
+    def _close(self, task_id: int, error: TaskError | None = None) -> None:
         future = self._open.pop(task_id, None)
         if future is not None:
             future.settle(error)
@@ -309,21 +158,21 @@ class Replay:
 
     # -- actions ---------------------------------------------------------------------------------------------------
 
-    def _run_actions(self) -> _Steps:
+    def _run_actions(self) -> Steps:
         if self.answer.schema == 0:  # the first schema: each set is left when any of its tasks is done
             for group in self.answer.actions:
                 tasks = [self._invoke(action) for action in group]
                 if tasks:
-                    yield _when_any(tasks)
+                    yield when_any(tasks)
             return
         for action in self.answer.actions[0]:
             task = self._invoke(action)
             try:
                 yield task
-            except _TaskError:
+            except TaskError:
                 continue  # the SDK has told the orchestrator's code already
 
-    def _invoke(self, action: Mapping[str, Any]) -> _Future:
+    def _invoke(self, action: Mapping[str, Any]) -> Future:
         try:
             kind = ActionType(action["actionType"])
         except ValueError:
@@ -332,36 +181,36 @@ class Replay:
             case ActionType.CALL_ACTIVITY:
                 return self._activity(action)
             case ActionType.CALL_ACTIVITY_WITH_RETRY:
-                return _spawn(self._with_retry(lambda: self._activity(action), action["retryOptions"]))
+                return spawn(self._with_retry(lambda: self._activity(action), action["retryOptions"]))
             case ActionType.CALL_SUB_ORCHESTRATOR:
                 return self._sub(action)
             case ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY:
-                return _spawn(self._with_retry(lambda: self._sub(action), action["retryOptions"]))
+                return spawn(self._with_retry(lambda: self._sub(action), action["retryOptions"]))
             case ActionType.CREATE_TIMER:
-                return _spawn(self._timer(parse_iso(action["fireAt"]), cancelled=bool(action.get("isCanceled"))))
+                return spawn(self._timer(parse_iso(action["fireAt"]), cancelled=bool(action.get("isCanceled"))))
             case ActionType.WAIT_FOR_EXTERNAL_EVENT:
                 return self._wait_for_event(action["externalEventName"])
             case ActionType.WHEN_ALL:
-                return _when_all([self._invoke(child) for child in action["compoundActions"]])
+                return when_all([self._invoke(child) for child in action["compoundActions"]])
             case ActionType.WHEN_ANY:
-                return _when_any([self._invoke(child) for child in action["compoundActions"]])
+                return when_any([self._invoke(child) for child in action["compoundActions"]])
             case ActionType.CONTINUE_AS_NEW:
                 self._lap = (action.get("input"),)
-                done = _Future()
+                done = Future()
                 done.settle()
                 return done
 
-    def _schedule(self, kind: Kind, **details: Any) -> _Future:
-        task_id, future = self._next_id, _Future()
+    def _schedule(self, kind: Kind, **details: Any) -> Future:
+        task_id, future = self._next_id, Future()
         self._next_id += 1
         self._open[task_id] = future
         self._pending[task_id] = Scheduled(id=task_id, kind=kind, **details)
         return future
 
-    def _activity(self, action: Mapping[str, Any]) -> _Future:
+    def _activity(self, action: Mapping[str, Any]) -> Future:
         return self._schedule("activity", name=action["functionName"], input=action.get("input"))
 
-    def _sub(self, action: Mapping[str, Any]) -> _Future:
+    def _sub(self, action: Mapping[str, Any]) -> Future:
         return self._schedule(
             "sub",
             name=action["functionName"],
@@ -370,16 +219,16 @@ class Replay:
             version=action.get("version"),
         )
 
-    def _with_retry(self, start: Callable[[], _Future], options: Mapping[str, Any]) -> _Steps:
+    def _with_retry(self, start: Callable[[], Future], options: Mapping[str, Any]) -> Steps:
         """DurableTask's RetryInterceptor: a timer follows every failure; after the last one it fires at once."""
         attempts = int(options["maxNumberOfAttempts"])
         pause = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
-        last: _TaskError | None = None
+        last: TaskError | None = None
         for attempt in range(1, attempts + 1):
             task = start()
             try:
                 yield task
-            except _TaskError as error:
+            except TaskError as error:
                 last = error
             else:
                 return
@@ -387,7 +236,7 @@ class Replay:
         if last is not None:
             raise last
 
-    def _timer(self, fire_at: datetime, *, cancelled: bool) -> _Steps:
+    def _timer(self, fire_at: datetime, *, cancelled: bool) -> Steps:
         """A timer over six days is cut into steps of three, as the Azure Storage provider does."""
         long = fire_at - self._time() > MAX_SHORT_TIMER
         while True:
@@ -396,13 +245,13 @@ class Replay:
             future = self._schedule("timer", fire_at=at)
             if cancelled:
                 self._open.pop(task_id)
-                future.settle(_TaskError("cancelled"))
+                future.settle(TaskError("cancelled"))
             yield future
             if not long or self._time() >= fire_at:
                 return
 
-    def _wait_for_event(self, name: str) -> _Future:
-        future = _Future()
+    def _wait_for_event(self, name: str) -> Future:
+        future = Future()
         buffered = self._buffered.get(name)
         if buffered:
             buffered.pop(0)
@@ -445,37 +294,3 @@ class UnsupportedAction(Exception):
 
     def __init__(self, action: object) -> None:
         super().__init__(f"durable action type {action} (entities, durable HTTP) is not supported by the local host")
-
-
-def custom_status_error(status: Any) -> str | None:
-    """The sentence for a custom status that is too large, else None."""
-    if status is None:
-        return None
-    size = len(json.dumps(status).encode("utf-16-le"))
-    if size <= MAX_CUSTOM_STATUS_BYTES:
-        return None
-    return f"the custom status has {size} bytes as UTF-16, the limit is {MAX_CUSTOM_STATUS_BYTES}"
-
-
-def scheduled_event(item: Scheduled, timestamp: str) -> Event:
-    """The history event that records one scheduled thing."""
-    base: Event = {"EventId": item.id, "IsPlayed": False, "Timestamp": timestamp}
-    match item.kind:
-        case "activity":
-            return base | {
-                "EventType": int(EventType.TASK_SCHEDULED),
-                "Name": item.name,
-                "Version": "",
-                "Input": item.input,
-            }
-        case "timer":
-            at = iso(item.fire_at) if item.fire_at else None
-            return base | {"EventType": int(EventType.TIMER_CREATED), "FireAt": at}
-        case "sub":
-            return base | {
-                "EventType": int(EventType.SUB_ORCHESTRATION_CREATED),
-                "Name": item.name,
-                "InstanceId": item.instance_id,
-                "Input": item.input,
-                "Version": item.version,
-            }
