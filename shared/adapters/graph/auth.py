@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import load_pem_x509_certificate
 
 from shared.adapters.graph.answers import read_json, retry_after
-from shared.adapters.graph.clouds import Cloud
+from shared.adapters.graph.clouds import Endpoints
 from shared.core.errors import ConfigurationError, GraphUnavailable, Throttled
 from shared.ports import Clock
 
@@ -73,7 +73,7 @@ Credential = ClientSecret | ClientCertificate | FederatedAssertion | ManagedIden
 
 
 def token_source(
-    cloud: Cloud, *, tenant: str, client_id: str, credential: Credential, http: httpx.Client, clock: Clock
+    cloud: Endpoints, *, tenant: str, client_id: str, credential: Credential, http: httpx.Client, clock: Clock
 ) -> TokenSource:
     """The token cache of one connection: make it once per process and share it. Raises ConfigurationError."""
     if not _TENANT.fullmatch(tenant):
@@ -144,7 +144,7 @@ class ApplicationTokens(_Locked):
 
     def __init__(
         self,
-        cloud: Cloud,
+        cloud: Endpoints,
         tenant: str,
         client_id: str,
         credential: ClientSecret | ClientCertificate | FederatedAssertion,
@@ -198,7 +198,7 @@ class PlainTokens(_Locked):
     """The client-credentials request by hand: MSAL refuses authorities over http, which a simulator on loopback has."""
 
     def __init__(
-        self, cloud: Cloud, tenant: str, client_id: str, credential: ClientSecret, http: httpx.Client, clock: Clock
+        self, cloud: Endpoints, tenant: str, client_id: str, credential: ClientSecret, http: httpx.Client, clock: Clock
     ) -> None:
         super().__init__()
         self._url = f"{cloud.login}/{tenant}/oauth2/v2.0/token"

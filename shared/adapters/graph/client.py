@@ -12,7 +12,7 @@ import orjson
 from shared.adapters.graph import urls
 from shared.adapters.graph.answers import Answer, answer_of, rate_limit, wait_of
 from shared.adapters.graph.auth import TokenSource
-from shared.adapters.graph.clouds import Cloud
+from shared.adapters.graph.clouds import Endpoints
 from shared.adapters.graph.verdicts import LOCKED_WAIT, permission_missing, stopping, unauthenticated
 from shared.core.backlog import Lane
 from shared.core.errors import Doubt, GraphUnavailable, InvariantViolated, ListGone, SyncError, Throttled
@@ -119,7 +119,7 @@ class GraphClient:
         self,
         *,
         http: httpx.Client,
-        cloud: Cloud,
+        cloud: Endpoints,
         tokens: TokenSource,
         budget: Budget,
         lane: Lane,

@@ -1,29 +1,17 @@
-"""Where Graph and its tokens live, per cloud."""
+"""Where Graph and its tokens are, per cloud."""
 
 import ipaddress
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
+from shared.core.catalog import Cloud
 from shared.core.errors import ConfigurationError
 
 
-class CloudName(StrEnum):
-    GLOBAL = "GLOBAL"
-    """Worldwide and GCC."""
-    US_GOV = "US_GOV"
-    """GCC High."""
-    US_DOD = "US_DOD"
-    CHINA = "CHINA"
-    CUSTOM = "CUSTOM"
-    """URLs from settings: the simulator, or a private gateway."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
+class Endpoints:
     """`graph` and `login` are origins without a trailing slash, such as `https://graph.microsoft.com`."""
 
-    name: CloudName
     graph: str
     login: str
 
@@ -43,16 +31,16 @@ class Cloud:
 
 # https://learn.microsoft.com/en-us/graph/deployments
 _TABLE = (
-    (CloudName.GLOBAL, "graph.microsoft.com", "login.microsoftonline.com"),
-    (CloudName.US_GOV, "graph.microsoft.us", "login.microsoftonline.us"),
-    (CloudName.US_DOD, "dod-graph.microsoft.us", "login.microsoftonline.us"),
-    (CloudName.CHINA, "microsoftgraph.chinacloudapi.cn", "login.chinacloudapi.cn"),
+    (Cloud.GLOBAL, "graph.microsoft.com", "login.microsoftonline.com"),
+    (Cloud.USGOV, "graph.microsoft.us", "login.microsoftonline.us"),
+    (Cloud.USGOV_DOD, "dod-graph.microsoft.us", "login.microsoftonline.us"),
+    (Cloud.CHINA, "microsoftgraph.chinacloudapi.cn", "login.chinacloudapi.cn"),
 )
-CLOUDS = {name: Cloud(name=name, graph=f"https://{graph}", login=f"https://{login}") for name, graph, login in _TABLE}
+ENDPOINTS = {cloud: Endpoints(graph=f"https://{graph}", login=f"https://{login}") for cloud, graph, login in _TABLE}
 
 
-def custom_cloud(graph: str, login: str, *, allowed_hosts: frozenset[str]) -> Cloud:
-    """A cloud at given URLs.
+def custom_endpoints(graph: str, login: str, *, allowed_hosts: frozenset[str]) -> Endpoints:
+    """Endpoints at given URLs.
 
     A host must stand in `allowed_hosts` (the operator's setting), or a definition's author could make this process
     call whatever it can reach. http is for loopback only. Raises ConfigurationError naming every problem.
@@ -60,7 +48,7 @@ def custom_cloud(graph: str, login: str, *, allowed_hosts: frozenset[str]) -> Cl
     problems = (*_problems("graph", graph, allowed_hosts), *_problems("login", login, allowed_hosts))
     if problems:
         raise ConfigurationError("The custom cloud's URLs cannot be used: " + " ".join(problems), problems=problems)
-    return Cloud(name=CloudName.CUSTOM, graph=graph.rstrip("/"), login=login.rstrip("/"))
+    return Endpoints(graph=graph.rstrip("/"), login=login.rstrip("/"))
 
 
 def _problems(what: str, url: str, allowed_hosts: frozenset[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from shared.adapters.graph.client import GraphClient, Timing, open_http, user_agent
-from shared.adapters.graph.clouds import custom_cloud
+from shared.adapters.graph.clouds import custom_endpoints
 from shared.adapters.graph.items import SharePointLists
 from shared.core.backlog import Lane
 from shared.core.definition import TargetList
@@ -109,7 +109,7 @@ class World:
     def client_over(self, http: httpx.Client, root: str = "http://127.0.0.1:1") -> GraphClient:
         return GraphClient(
             http=http,
-            cloud=custom_cloud(root, root, allowed_hosts=frozenset({"127.0.0.1"})),
+            cloud=custom_endpoints(root, root, allowed_hosts=frozenset({"127.0.0.1"})),
             tokens=self.tokens,
             budget=self.budget,
             lane=Lane.PUSH,
