@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.core.backlog import Lane
 from shared.core.boundaries import Boundary
 from shared.core.definition import SyncDefinition
-from shared.core.guards import ScanCounts, judge_scan
+from shared.core.guards import judge_scan
 from shared.core.ids import RunId
 from shared.ports import HoldRequest, Holds, ScanResult, Scans, SourceTables, request_of
 
@@ -36,9 +36,8 @@ def scan(
     yield Boundary.SCAN_LOADED
     result = scans.compare(definition, run, loaded)
     waived = holds.waived(definition.id)
-    seen = ScanCounts(scanned=result.scanned, ledger=result.ledger, changed=result.changed, gone=result.gone)
     requests = tuple(
-        request_of(verdict) for verdict in judge_scan(seen, definition.guards) if verdict.kind not in waived
+        request_of(verdict) for verdict in judge_scan(definition.guards, result) if verdict.kind not in waived
     )
     for request in requests:
         holds.open(definition.id, request, run)

@@ -13,10 +13,10 @@ from typing import assert_never
 from uuid import UUID
 
 from shared.core.backlog import Claim, Lane, Mark, Reason
-from shared.core.backoff import retry_in
+from shared.core.backoff import retry_delay
 from shared.core.boundaries import Boundary
 from shared.core.errors import InvariantViolated, RowRejected, RowsHidden, SyncError, Throttled
-from shared.core.guards import delete_limit, judge_deletes
+from shared.core.guards import delete_limit, judge_deletes, loops
 from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import (
     CreateItem,
@@ -253,7 +253,19 @@ class _Page:
                     )
                 case _:
                     assert_never(decision)
-        return acts + self.guarded(deletes)
+        return [acted for acted in acts + self.guarded(deletes) if not self.loops(acted.work)]
+
+    def loops(self, work: Work) -> bool:
+        """The loop breaker: a row that is written again and again is set aside before the next write."""
+        if work.known is None or not loops(work.known.recent_writes, self.definition.guards):
+            return False
+        self.park(
+            work,
+            "loop",
+            f"written {work.known.recent_writes} times within {self.definition.guards.loop_window}: "
+            "something undoes what is written; find it, then retry this row",
+        )
+        return True
 
     def guarded(self, deletes: list[tuple[Work, DeleteTheItem]]) -> list[Act]:
         """As many deletes as the rolling day lets through; the others wait for a person."""
@@ -391,7 +403,7 @@ class _Page:
     # ---- concluding
 
     def park(self, work: Work, code: str, message: str) -> None:
-        delay = retry_in(code, work.claimed.attempts + 1, self.tools.jitter())
+        delay = retry_delay(code, work.claimed.attempts, self.tools.jitter())
         self.conclude(
             Confirmation(
                 claimed=work.claimed,

@@ -11,7 +11,7 @@ from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, Sit
 from shared.core.list_columns import ListColumn
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
-from shared.core.provisioning import ListPlan, ProvisionedList
+from shared.core.provisioning import TITLE_COLUMN, ColumnPlan, ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
@@ -98,22 +98,45 @@ def provision(
     """Makes the list what the definition needs; a second time changes nothing, after a crash it goes on."""
     if record.state is DefinitionState.DELETED:
         raise Conflicting(f"definition {record.name!r} is deleted")
-    plan = ListPlan(definition=record.id, display_name=record.target.list_name, fields=record.fields)
-    made = sharepoint.provision(record.target.site_id, plan)
+    made = sharepoint.provision(record.target.site_id, list_plan(record))
     owner = definitions.owner_of(made.list_id)
     if owner is not None and owner != record.id:
         raise Conflicting(f"the list {record.target.list_name!r} belongs to another definition ({owner})")
     target = replace(
         record.target, list_id=made.list_id, key_column=made.key_column, keeps_versions=made.keeps_versions
     )
+    real = {column.wanted: column.name for column in made.columns}
     fields = tuple(
-        replace(mapping, target_column_name=made.internal_names.get(mapping.no, mapping.target_column_name))
+        replace(mapping, target_column_name=real.get(mapping.target_column_name, mapping.target_column_name))
         for mapping in record.fields
     )
     bound = replace(record, target=target, fields=fields)
     if bound == record:
         return record, made
     return definitions.save(bound, actor=actor), made
+
+
+def list_plan(record: DefinitionRecord) -> ListPlan:
+    """The list that a definition's pushed and pulled fields need; system columns are there anyway."""
+    columns = tuple(
+        ColumnPlan(
+            name=mapping.target_column_name,
+            display_name=mapping.target_display_name,
+            kind=mapping.kind,
+            choices=mapping.choices,
+            required=mapping.required,
+            indexed=mapping.indexed,
+            is_title=mapping.target_column_name == TITLE_COLUMN,
+        )
+        for mapping in record.fields
+        if not mapping.is_system_field
+    )
+    return ListPlan(
+        definition_id=record.id,
+        display_name=record.target.list_name,
+        columns=columns,
+        existing=record.target.list_id,
+    )
 
 
 def set_state(
