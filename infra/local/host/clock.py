@@ -21,10 +21,11 @@ class Clock:
 
 def iso(moment: datetime) -> str:
     """Fixed-width UTC text, so that comparing texts compares moments."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_iso(text: str) -> datetime:
     """Any ISO 8601 moment; one without an offset is UTC."""
-    moment = datetime.fromisoformat(text)
+    year, dash, rest = text.partition("-")  # Python's strftime leaves out the zeros of years before 1000 on Linux
+    moment = datetime.fromisoformat(f"{year.zfill(4)}{dash}{rest}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
