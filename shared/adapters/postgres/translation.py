@@ -40,6 +40,8 @@ class Kind(Enum):
     """A value was refused: a row is to blame when writing, a view or an expression of the table when reading."""
     MISSING = auto()
     """A database, schema, table, column or type is not there (any more)."""
+    READ_ONLY = auto()
+    """Writing, it is a standby: the primary is, or comes back, elsewhere. Reading, a function behind a view writes."""
     RIGHTS = auto()
     LOGIN = auto()
     SETUP = auto()
@@ -97,7 +99,7 @@ CLASSES: dict[str, Kind] = {
 CODES: dict[str, Kind] = {
     "08007": Kind.DOUBT,
     "08P01": Kind.BUG,
-    "25006": Kind.UNAVAILABLE,  # a standby, or default_transaction_read_only: the primary is (or comes back) elsewhere
+    "25006": Kind.READ_ONLY,
     "25P03": Kind.UNAVAILABLE,
     "25P04": Kind.UNAVAILABLE,
     "40003": Kind.DOUBT,
@@ -183,6 +185,15 @@ def _from_server(error: BaseException, sqlstate: str, subject: str, *, writing: 
                 f"{subject}: reading a row failed inside the database ({what}): a view, a generated column or a"
                 " row filter cannot cope with some row's values; correct it or the row",
                 code="unreadable_rows",
+                sqlstate=sqlstate,
+            )
+        case Kind.READ_ONLY if writing:
+            return SourceUnavailable(f"{subject}: the database takes no writes now ({what})", sqlstate=sqlstate)
+        case Kind.READ_ONLY:
+            return ConfigurationError(
+                f"{subject}: a function behind it writes, and this program reads it in transactions for reading only"
+                f" ({what}): sync a table or a view that does not",
+                code="reading_writes",
                 sqlstate=sqlstate,
             )
         case Kind.MISSING:

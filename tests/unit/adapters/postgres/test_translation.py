@@ -70,7 +70,7 @@ def test_an_unknown_code_holds_instead_of_being_retried_for_ever():
         ("08007", SourceUnavailable, Doubt),
         ("22012", ConfigurationError, RowRejected),
         ("23505", ConfigurationError, RowRejected),
-        ("25006", SourceUnavailable, SourceUnavailable),
+        ("25006", ConfigurationError, SourceUnavailable),
         ("25P03", SourceUnavailable, SourceUnavailable),
         ("28P01", PermissionMissing, PermissionMissing),
         ("3D000", NotFound, NotFound),
