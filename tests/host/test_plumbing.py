@@ -1,18 +1,25 @@
 """Timers and storage queues end to end, on a real Azurite."""
 
+import asyncio
 import base64
 import json
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from azure.functions import meta
 from azure.storage.queue import QueueClient
 
 from infra.local.azurite import Azurite
-from infra.local.host.storage import API_VERSION
+from infra.local.host.indexing import Binding, Function
+from infra.local.host.invocation import Outcome
+from infra.local.host.queues import QueueListener
+from infra.local.host.settings import QueueConfig
+from infra.local.host.storage import API_VERSION, Connections
 from tests.host.conftest import HostMaker
 from tests.host.running import RunningHost, until
 
@@ -121,6 +128,42 @@ def test_a_killed_host_loses_no_message(new_plumbing: MakePlumbing):
         plumbing.host.kill()
         # Hidden under the host's lease of ten minutes; in Azure it would come back by itself after them.
         assert queue.get_queue_properties().approximate_message_count == 1
+
+
+def test_a_long_run_keeps_its_message_hidden_by_renewing_it(azurite: Azurite, queue_name: str):
+    """In process, with a lease of two seconds in place of ten minutes."""
+
+    class SlowDispatcher:
+        runs = 0
+
+        async def run(self, function: object, trigger: meta.Datum, metadata: object) -> Outcome:
+            self.runs += 1
+            await asyncio.sleep(4.5)
+            return Outcome()
+
+    async def work() -> int:
+        raw = {"queueName": queue_name, "connection": "AzureWebJobsStorage"}
+        trigger = Binding(name="m", type="queueTrigger", out=False, raw=raw, converter="queueTrigger")
+        function = Function(
+            name="slow", call=print, directory="", trigger=trigger, inputs=(trigger,), outputs=(), returned=None,
+            is_async=False, wants_context=False,
+        )  # fmt: skip
+        dispatcher, config = SlowDispatcher(), QueueConfig(max_polling_interval=timedelta(milliseconds=200))
+        connections = Connections({"AzureWebJobsStorage": azurite.connection_string})
+        listener = QueueListener(function, dispatcher, connections, config, lease=timedelta(seconds=2))  # type: ignore[arg-type]
+        running = asyncio.create_task(listener.run())
+        async with connections.queue("AzureWebJobsStorage", queue_name) as queue:
+            await queue.create_queue()
+            await queue.send_message(base64.b64encode(b"x").decode())
+            deadline = asyncio.get_running_loop().time() + 20
+            while (await queue.get_queue_properties()).approximate_message_count:
+                assert asyncio.get_running_loop().time() < deadline
+                await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return dispatcher.runs
+
+    assert asyncio.run(work()) == 1
 
 
 def test_a_timer_of_seconds_ticks_and_is_never_past_due(plumbing: Plumbing):

@@ -2,12 +2,14 @@
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.host.conftest import HostMaker
-from tests.host.running import until
+from tests.host.running import RunningHost, until
 
 pytestmark = pytest.mark.slow
 
@@ -81,3 +83,23 @@ def test_a_stop_does_not_wait_for_an_activity_that_hangs(new_host: HostMaker):
     assert "unfinished=" in host.log.read_text()
     host.start()
     assert host.ended(instance)["output"] == 60
+
+
+def test_sigterm_lets_a_running_request_be_answered_and_refuses_new_ones(new_host: HostMaker):
+    host = new_host("web", state=False)
+    host.client.get("/show/1")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(host.bare, "GET", "/slow")
+        until(lambda: host.client.get("/admin/host/status").json()["running"] == 1)
+        assert host.process is not None
+        host.process.terminate()
+        assert until(lambda: refused(host))
+        assert slow.result(10).text == "done"
+    assert host.process.wait(20) == 0
+
+
+def refused(host: RunningHost) -> bool:
+    try:
+        return host.client.get("/show/1").status_code == 503
+    except httpx.TransportError:
+        return True

@@ -15,7 +15,7 @@ from infra.local.host.durable.engine import Engine
 from infra.local.host.durable.store import DurableStore
 from infra.local.host.http import json_error
 from infra.local.host.indexing import Function
-from infra.local.host.invocation import InvocationFailed
+from infra.local.host.invocation import InvocationFailed, Invoker
 from infra.local.host.queues import manual_metadata
 from infra.local.host.spans import parse_span
 from infra.local.host.timers import Timers
@@ -23,8 +23,15 @@ from infra.local.host.timers import Timers
 
 class Admin:
     def __init__(
-        self, functions: list[Function], dispatcher: Dispatcher, timers: Timers, engine: Engine, store: DurableStore
+        self,
+        functions: list[Function],
+        invoker: Invoker,
+        dispatcher: Dispatcher,
+        timers: Timers,
+        engine: Engine,
+        store: DurableStore,
     ) -> None:
+        self._invoker = invoker
         self._functions = {function.name.lower(): function for function in functions}
         self._dispatcher, self._timers, self._engine, self._store = dispatcher, timers, engine, store
 
@@ -54,6 +61,7 @@ class Admin:
                 "state": "Running",
                 "version": "local stand-in",
                 "functionCount": len(self._functions),
+                "running": self._invoker.running,
                 "episodes": counters.episodes,
                 "activities": counters.activities,
                 "durableTime": self._engine.clock.now().isoformat(),

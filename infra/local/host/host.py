@@ -109,7 +109,7 @@ class Host:
         calls = DurableCalls(self._invoker, [f for f in self.functions if not f.disabled])
         self.engine = Engine(store, clock, calls, self.config.durable, skip_time=self.options.skip_time)
         timers = Timers(self.functions, dispatcher, self.state, Clock())
-        admin = Admin(self.functions, dispatcher, timers, self.engine, store)
+        admin = Admin(self.functions, self._invoker, dispatcher, timers, self.engine, store)
         self.port = await self._listen(dispatcher, admin, store, rpc_path)
         self._tasks = [asyncio.create_task(self.engine.run()), asyncio.create_task(timers.run())]
         for function in listeners:

@@ -141,6 +141,11 @@ class Invoker:
         _, left = await asyncio.wait(set(self._running), timeout=seconds)
         return len(left)
 
+    @property
+    def running(self) -> int:
+        """Calls of user code that have not ended, hung ones included."""
+        return len(self._running)
+
     def close(self) -> None:
         self._pool.close()
 
