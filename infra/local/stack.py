@@ -71,7 +71,9 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         made = source.prepare_source(server, password=state.source_password, counts=options.counts)
         detail(f"{options.counts.projects:,} projects generated" if made else "found as it was")
     with _step(say, "queues (Azurite)") as detail:
-        queues = azurite.start(state.directory / "azurite", port=ports["azurite"], keep_open=keep)
+        queues = azurite.start(
+            state.directory / "azurite", port=ports["azurite"], everything=options.host == "func", keep_open=keep
+        )
         supervisor.add(queues.child)
         detail(f"port {queues.port}")
     with _step(say, "simulated SharePoint") as detail:

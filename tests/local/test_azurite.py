@@ -52,3 +52,17 @@ def test_a_missing_azurite_is_named_with_its_version(monkeypatch, tmp_path):
     monkeypatch.setattr(local, "HERE", tmp_path)
     with pytest.raises(LocalStackError, match=r"Azurite 3.35.0 is not installed: run `make setup`"):
         local.start(tmp_path)
+
+
+@pytest.mark.slow
+def test_blobs_and_tables_come_beside_the_queues_where_core_tools_needs_them(tmp_path):
+    server = local.start(tmp_path, everything=True)
+    try:
+        assert set(server.ports) == {"queue", "blob", "table"}
+        assert len(set(server.ports.values())) == 3
+        for name, port in server.ports.items():
+            assert f"{name.title()}Endpoint=http://127.0.0.1:{port}/devstoreaccount1" in server.connection_string
+        with QueueClient.from_connection_string(server.connection_string, "kept") as queue:
+            queue.create_queue()
+    finally:
+        server.stop()
