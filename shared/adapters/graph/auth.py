@@ -85,7 +85,7 @@ def token_source(
             raise ConfigurationError("A login URL with http takes a client secret only.", code="bad_credential")
         return PlainTokens(cloud, tenant, client_id, credential, http, clock)
     if isinstance(credential, ManagedIdentity):
-        return IdentityTokens(cloud.graph, credential, http)
+        return IdentityTokens(cloud.audience, credential, http)
     return ApplicationTokens(cloud, tenant, client_id, credential, http)
 
 

@@ -14,6 +14,8 @@ class Endpoints:
 
     graph: str
     login: str
+    audience: str = "https://graph.microsoft.com"
+    """Whom tokens are for: the cloud's Graph, also where it is reached through a gateway or simulated."""
 
     @property
     def root(self) -> str:
@@ -21,7 +23,7 @@ class Endpoints:
 
     @property
     def scope(self) -> str:
-        return f"{self.graph}/.default"
+        return f"{self.audience}/.default"
 
     @property
     def plain(self) -> bool:
@@ -36,7 +38,10 @@ _TABLE = (
     (Cloud.USGOV_DOD, "dod-graph.microsoft.us", "login.microsoftonline.us"),
     (Cloud.CHINA, "microsoftgraph.chinacloudapi.cn", "login.chinacloudapi.cn"),
 )
-ENDPOINTS = {cloud: Endpoints(graph=f"https://{graph}", login=f"https://{login}") for cloud, graph, login in _TABLE}
+ENDPOINTS = {
+    cloud: Endpoints(graph=f"https://{graph}", login=f"https://{login}", audience=f"https://{graph}")
+    for cloud, graph, login in _TABLE
+}
 
 
 def custom_endpoints(graph: str, login: str, *, allowed_hosts: frozenset[str]) -> Endpoints:
