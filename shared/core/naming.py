@@ -80,8 +80,8 @@ def internal_names(identifiers: Sequence[str], taken: Iterable[str] = ()) -> dic
 
 def _candidates(identifier: str) -> Iterable[str]:
     plain = _plain(identifier)
-    if len(plain) <= MAX_INTERNAL:
-        yield plain
+    # A system name, or one that is taken, is told apart by a word; a name that is cut, by its own digest.
+    yield from (name for name in (plain, f"{plain}_col") if len(name) <= MAX_INTERNAL)
     mark = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()
     for length in range(6, 30):
         yield f"{plain[: MAX_INTERNAL - 1 - length]}_{mark[:length]}"
@@ -104,7 +104,7 @@ def display_names(identifiers: Sequence[str], taken: Iterable[str] = ()) -> dict
     for identifier in dict.fromkeys(identifiers):
         base = _readable(identifier)
         numbered = (f"{base} ({number})" for number in range(2, len(used) + 3))
-        name = next(candidate for candidate in (base, *numbered) if candidate.lower() not in used)
+        name = next(name for name in (base, f"{base} (source)", *numbered) if name.lower() not in used)
         used.add(name.lower())
         names[identifier] = name
     return names
