@@ -164,7 +164,7 @@ class FakeLists:
             outcomes[write.op] = happen() if answer is None else answer(write, happen)
         return outcomes
 
-    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Mapping[str, object]] | None:
+    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
         self._check(target)
         self._require()
         self.reads += 1
@@ -172,7 +172,9 @@ class FakeLists:
         if found is None or not self.history:
             return None
         count = int(etag.strip('"').rpartition(",")[2])
-        return [_shown(version) for version in found.versions[count:]] if count <= len(found.versions) else None
+        if count > len(found.versions):
+            return None
+        return [self._version(found, number) for number in range(count + 1, len(found.versions) + 1)]
 
     def delta(self, target: TargetList, token: str | None) -> DeltaPage:
         self._check(target)
@@ -232,15 +234,17 @@ class FakeLists:
         return Looked(item=None if item is None else self._item(item))
 
     def _item(self, item: FakeItem) -> Item:
-        fields = _shown(item.versions[-1])
+        shown = self._version(item, len(item.versions))
+        return replace(shown, created=item.created, modified=item.modified)
+
+    def _version(self, item: FakeItem, number: int) -> Item:
+        fields = _shown(item.versions[number - 1])
         key = fields.get(self.target.key_column)
         return Item(
             id=item.id,
-            etag=item.etag,
+            etag=ETag(f'"{item.guid},{number}"'),
             sync_key=key if isinstance(key, str) else None,
             fields=fields,
-            created=item.created,
-            modified=item.modified,
             editor_id=item.editor_id,
         )
 

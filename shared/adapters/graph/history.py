@@ -1,16 +1,17 @@
 """An item's versions, to tell whether a write that got no answer ever landed."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.answers import member
 from shared.adapters.graph.client import RU_MULTI_READ, RU_SINGLE_READ, GraphClient, Request
-from shared.adapters.graph.parsing import fields_of, page_of
+from shared.adapters.graph.parsing import editor_of, fields_of, key_of, page_of
 from shared.adapters.graph.verdicts import etag_of
 from shared.core.definition import TargetList
 from shared.core.errors import GraphUnavailable
 from shared.core.ids import ETag, ItemId
+from shared.core.items import Item, ItemFields
 
 _VERSION = re.compile(r"([1-9][0-9]{0,8})\.0")
 _WRITES = re.compile(r'"[^",]+,([0-9]{1,9})"')
@@ -24,8 +25,9 @@ def versions_after(
     etag: ETag,
     expand: str,
     require_list: Callable[[], None],
-) -> Sequence[Mapping[str, object]] | None:
-    """Values of the versions written after `etag`, oldest first.
+) -> Sequence[Item] | None:
+    """The item as each version written after `etag` left it, oldest first; without times, which Graph shifts in versions
+    (microsoft-graph-docs #12328), and with the sync key only if versions show hidden columns.
 
     An eTag counts an item's writes and a version label its versions, one per write where a list keeps versions. The
     distance between the two eTags therefore says how many of the newest versions are meant. None when that cannot be
@@ -37,9 +39,10 @@ def versions_after(
         require_list()
         return None
     item = client.expect(answer)
-    now, then = _writes(etag_of(member(item, "eTag"))), _writes(etag)
+    current = etag_of(member(item, "eTag"))
+    now, then = _writes(current), _writes(etag)
     label = _label(member(member(item, "fields"), "_UIVersionString"))
-    if now is None or then is None or label is None or now < then:
+    if current is None or now is None or then is None or label is None or now < then:
         return None
     wanted = range(label - (now - then) + 1, label + 1)
     if wanted.start < 1:
@@ -47,16 +50,27 @@ def versions_after(
     found = _versions(client, target, item_id, expand, oldest=wanted.start)
     if any(number not in found for number in wanted):
         return None
-    return [found[number] for number in sorted(found) if number >= wanted.start]
+    guid = current.strip('"').rpartition(",")[0]
+    return [
+        Item(
+            id=item_id,
+            etag=ETag(f'"{guid},{now - label + number}"'),
+            sync_key=key_of(found[number], target.key_column),
+            fields=found[number],
+            editor_id=editor_of(found[number]),
+        )
+        for number in sorted(found)
+        if number >= wanted.start
+    ]
 
 
 def _versions(
     client: GraphClient, target: TargetList, item_id: ItemId, expand: str, *, oldest: int
-) -> dict[int, Mapping[str, object]]:
+) -> dict[int, ItemFields]:
     """Versions by label, newest first on the wire; pages are followed until `oldest` was seen."""
     place = urls.item_versions(target.site_id, target.list_id, item_id)
     address = place.query({"$expand": expand})
-    found: dict[int, Mapping[str, object]] = {}
+    found: dict[int, ItemFields] = {}
     for _ in range(_MAX_PAGES):
         body = client.get(address, action="graph.versions", ru=RU_MULTI_READ)
         for element in page_of(body):

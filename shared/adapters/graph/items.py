@@ -44,6 +44,7 @@ from shared.core.items import (
     CreateItem,
     DeltaPage,
     Doubtful,
+    Item,
     ItemWrite,
     Look,
     Looked,
@@ -231,7 +232,7 @@ class SharePointLists:
 
     # ------------------------------------------------------------ history and changes
 
-    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Mapping[str, object]] | None:
+    def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
         """1 + 2 RU a page. Raises Transient errors, ListGone, PermissionMissing; None also when the item is gone."""
         presence = Presence(self._client, target)
         return versions_after(self._client, target, item, etag, self._expand(target), presence.require)

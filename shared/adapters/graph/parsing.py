@@ -35,19 +35,24 @@ def item_of(value: object, key_column: str) -> Item | None:
     fields = fields_of(member(value, "fields"))
     if item_id is None or etag is None or fields is None:
         return None
-    key = fields.get(key_column)
     return Item(
         id=item_id,
         etag=etag,
-        sync_key=key if isinstance(key, str) and key else None,
+        sync_key=key_of(fields, key_column),
         fields=fields,
         created=time_of(member(value, "createdDateTime")),
         modified=time_of(member(value, "lastModifiedDateTime")),
-        editor_id=_editor(fields),
+        editor_id=editor_of(fields),
     )
 
 
-def _editor(fields: ItemFields) -> str | None:
+def key_of(fields: ItemFields, key_column: str) -> str | None:
+    key = fields.get(key_column)
+    return key if isinstance(key, str) and key else None
+
+
+def editor_of(fields: ItemFields) -> str | None:
+    """Who wrote last, by id in the site's User Information List; None for an application, or when nobody is told."""
     editor = fields.get("EditorLookupId")
     by_application = fields.get("AppEditorLookupId") is not None
     return editor if isinstance(editor, str) and editor.isdigit() and not by_application else None

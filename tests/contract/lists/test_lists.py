@@ -224,11 +224,12 @@ def test_the_versions_after_an_etag_are_told_oldest_first(bench: Bench) -> None:
     landed = made(bench, 1, Title="a", amount=1)
     assert landed.etag is not None
     assert list(bench.lists.versions_since(bench.target, landed.item_id, landed.etag) or ()) == []
-    bench.edit(landed.item_id, {"Title": "b"})
-    bench.edit(landed.item_id, {"amount": 2})
+    first = bench.edit(landed.item_id, {"Title": "b"})
+    second = bench.edit(landed.item_id, {"amount": 2})
     found = bench.lists.versions_since(bench.target, landed.item_id, landed.etag)
     assert found is not None
-    assert [(version["Title"], version["amount"]) for version in found] == [("b", 1), ("b", 2)]
+    assert [(version.fields["Title"], version.fields["amount"]) for version in found] == [("b", 1), ("b", 2)]
+    assert [(version.id, version.etag) for version in found] == [(landed.item_id, first), (landed.item_id, second)]
 
 
 def test_an_item_that_is_gone_has_no_versions(bench: Bench) -> None:
