@@ -1,1 +1,4 @@
-"""SharePoint behind Microsoft Graph, as a process of its own. Shares no code with the product, so that no misunderstanding is shared either."""
+"""SharePoint behind Microsoft Graph, as a process of its own.
+
+It shares no code with the product, so that no misunderstanding is shared either.
+"""

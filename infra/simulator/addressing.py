@@ -30,7 +30,10 @@ class Addressing:
         self._world = world
 
     def site(self, tenant: Tenant, parts: list[str], raw: str) -> tuple[Site, list[str]]:
-        """The site that `parts` (behind `sites`) begin with, and what follows it. Raises GraphError. `raw` is the path as sent."""
+        """The site that `parts` (behind `sites`) begin with, and what follows it; `raw` is the path as sent.
+
+        Raises GraphError.
+        """
         holds = self._world.rules.holds
         head, rest = parts[0], parts[1:]
         if ":" in head:

@@ -40,11 +40,9 @@ class Batching:
 
     async def _run(self, request: Request, entry: Entry, fired: Fired | None) -> Response:
         try:
-            if request.method != "POST":
-                raise errors.bad_method()
+            requests = self._envelope(request)
             identity = self._auth.identify(request)
             entry.app = identity.app.client_id
-            requests = self._envelope(request)
             response = await self._all(request, requests, identity, entry, fired)
         except errors.GraphError as error:
             response = self._graph.refusal(request, error)
@@ -71,6 +69,9 @@ class Batching:
     # -- the envelope
 
     def _envelope(self, request: Request) -> list[dict[str, Any]]:
+        if request.method != "POST":
+            raise errors.bad_method()
+        self._auth.identify(request)
         holds = self._world.rules.holds
         try:
             body = orjson.loads(request.body)

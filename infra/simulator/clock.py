@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from infra.simulator.errors import Unfit
+
 
 @lru_cache(maxsize=4096)
 def iso(seconds: int) -> str:
@@ -62,7 +64,7 @@ class Clock:
     def use(self, mode: str) -> None:
         """`real` or `virtual`; time does not jump at the change. Raises ValueError."""
         if mode not in ("real", "virtual"):
-            raise ValueError("mode is real or virtual")
+            raise Unfit("mode is real or virtual")
         now = self.now()
         self.mode = mode
         self._frozen, self._offset = now, now - time.time()

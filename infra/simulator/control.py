@@ -6,6 +6,7 @@ import orjson
 
 from infra.simulator import defaults, dumps, errors
 from infra.simulator.clock import iso, parse_iso
+from infra.simulator.errors import Unfit
 from infra.simulator.knobs import KNOBS
 from infra.simulator.page import Page
 from infra.simulator.people import People
@@ -87,7 +88,7 @@ class Control:
         """Apply a configuration document. Raises ValueError."""
         unknown = set(config) - {"knobs", "broken", "tenants", "faults", "clock"}
         if unknown:
-            raise ValueError(
+            raise Unfit(
                 f"the configuration knows knobs, broken, tenants, faults and clock, not {', '.join(sorted(unknown))}"
             )
         self._world.knobs.set(config.get("knobs", {}))
@@ -115,7 +116,7 @@ class Control:
             case [name] if request.method == "PUT":
                 body = _object(request)
                 if not isinstance(body.get("broken"), bool):
-                    raise ValueError('the body is {"broken": true} or {"broken": false}')
+                    raise Unfit('the body is {"broken": true} or {"broken": false}')
                 try:
                     rules.set(name, broken=body["broken"])
                 except KeyError:
@@ -198,7 +199,7 @@ class Control:
         clock = self._world.clock
         unknown = set(body) - {"mode", "set", "advance"}
         if unknown:
-            raise ValueError("the clock takes mode, set and advance")
+            raise Unfit("the clock takes mode, set and advance")
         if "mode" in body:
             clock.use(body["mode"])
         if "set" in body:
@@ -206,7 +207,7 @@ class Control:
         if "advance" in body:
             seconds = body["advance"]
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < 1e10:
-                raise ValueError("advance takes seconds")
+                raise Unfit("advance takes seconds")
             clock.advance(seconds)
 
     def _budget(self, request: Request) -> Response:
@@ -265,7 +266,7 @@ class Control:
 def _object(request: Request) -> dict[str, Any]:
     body = request.json()
     if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
+        raise Unfit("the body must be a JSON object")
     return body
 
 

@@ -1,4 +1,7 @@
-"""What stands in a new data folder: the tenant contoso with sites, people and apps. The secrets are no secrets: nothing real takes them."""
+"""What stands in a new data folder: the tenant contoso with sites, people and apps.
+
+The secrets are no secrets: nothing real takes them.
+"""
 
 from infra.simulator.tenants import App, Grant, Tenant, stable_guid
 from infra.simulator.world import World
@@ -9,32 +12,20 @@ ADMIN_APP = "5afe0000-0000-4000-8000-00000000000a"
 SELECTED_APP = "5afe0000-0000-4000-8000-00000000005e"
 READ_APP = "5afe0000-0000-4000-8000-00000000004d"
 
+# Client id, name, number as a lookup id, the word behind "simulator-" in its secret, roles.
+_APPS: tuple[tuple[str, str, int, str, tuple[str, ...]], ...] = (
+    (SYNC_APP, "SyncBridge", 20, "secret", ("Sites.ReadWrite.All", "Sites.Manage.All")),
+    (ADMIN_APP, "Administrator", 21, "admin-secret", ("Sites.FullControl.All",)),
+    (SELECTED_APP, "SyncBridge Selected", 22, "selected-secret", ("Sites.Selected",)),
+    (READ_APP, "Reader", 23, "read-secret", ("Sites.Read.All",)),
+)
+
 
 def populate(world: World) -> None:
     """Make the default tenant."""
-    apps = (
-        App(
-            client_id=SYNC_APP,
-            name="SyncBridge",
-            number=20,
-            secret="simulator-secret",
-            roles=["Sites.ReadWrite.All", "Sites.Manage.All"],
-        ),
-        App(
-            client_id=ADMIN_APP,
-            name="Administrator",
-            number=21,
-            secret="simulator-admin-secret",
-            roles=["Sites.FullControl.All"],
-        ),
-        App(
-            client_id=SELECTED_APP,
-            name="SyncBridge Selected",
-            number=22,
-            secret="simulator-selected-secret",
-            roles=["Sites.Selected"],
-        ),
-        App(client_id=READ_APP, name="Reader", number=23, secret="simulator-read-secret", roles=["Sites.Read.All"]),
+    apps = tuple(
+        App(client_id=client_id, name=name, number=number, secret=f"simulator-{word}", roles=list(roles))
+        for client_id, name, number, word, roles in _APPS
     )
     tenant = Tenant(
         id=TENANT_ID, name="contoso", hostname="contoso.sharepoint.com", apps={app.client_id: app for app in apps}

@@ -13,13 +13,11 @@ from urllib.parse import quote
 import orjson
 
 from infra.simulator import errors
-from infra.simulator.items import Items
 from infra.simulator.lists import SharePointList
 from infra.simulator.options import Options, view
 from infra.simulator.rows import Row
 from infra.simulator.shapes import Shapes, View
 from infra.simulator.store import LIVE
-from infra.simulator.wire import Request
 from infra.simulator.world import World
 
 _TICKS = 621_355_968_000_000_000  # .NET ticks at the Unix epoch
@@ -30,13 +28,12 @@ class _BadToken(Exception):
 
 
 class Delta:
-    def __init__(self, world: World, shapes: Shapes, items: Items) -> None:
+    def __init__(self, world: World, shapes: Shapes) -> None:
         self._world = world
         self._shapes = shapes
-        self._items = items
         self._used: set[str] = set()
 
-    def page(self, request: Request, lst: SharePointList, options: Options, base: str, link: str) -> dict[str, Any]:
+    def page(self, lst: SharePointList, options: Options, base: str, link: str) -> dict[str, Any]:
         """One page. `link`: the URL of the delta function without options. Raises GraphError 400 and 410."""
         world = self._world
         holds, knobs = world.rules.holds, world.knobs
@@ -51,7 +48,7 @@ class Delta:
         dice = random.Random(f"{lst.id}/{state['c']}/{state['a']}/{following}")
         if rows and not last and dice.random() < knobs["delta_empty_page_rate"] and not state.get("e"):
             rows, following, last = [], {**state, "e": 1}, False
-        entries = [entry for row in rows if (entry := self._entry(lst, row, shown, base, state)) is not None]
+        entries = [entry for row in rows if (entry := self._entry(lst, row, shown, base)) is not None]
         entries = self._disorder(lst, entries, dice, shown, base)
         if last:
             key, target = (
@@ -89,9 +86,7 @@ class Delta:
             page = [row for row in page if row.version == 1]
         return page, after, last
 
-    def _entry(
-        self, lst: SharePointList, row: Row, shown: View, base: str, state: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    def _entry(self, lst: SharePointList, row: Row, shown: View, base: str) -> dict[str, Any] | None:
         holds, knobs = self._world.rules.holds, self._world.knobs
         if row.state != LIVE:
             if not holds("DELTA-TOMBSTONE") or knobs["delta_lost_deletes"]:
@@ -122,7 +117,7 @@ class Delta:
     def _disorder(
         self, lst: SharePointList, entries: list[dict[str, Any]], dice: random.Random, shown: View, base: str
     ) -> list[dict[str, Any]]:
-        """Repeats, strangers, any order, poison: what is reported of the real feed. Repeats come in front, so that the last entry counts."""
+        """Repeats, strangers, any order, poison: what is reported of the real feed; of repeats the last one counts."""
         knobs = self._world.knobs
         if knobs["delta_shuffle"]:
             dice.shuffle(entries)
@@ -130,7 +125,7 @@ class Delta:
         if dice.random() < knobs["delta_unchanged_rate"]:
             strangers = self._world.rows.page(lst, 0, 3)
             known = {entry["id"] for entry in entries}
-            unchanged = [self._entry(lst, row, shown, base, {}) for row in strangers if str(row.id) not in known]
+            unchanged = [self._entry(lst, row, shown, base) for row in strangers if str(row.id) not in known]
             entries = [*(entry for entry in unchanged if entry is not None), *entries]
         deleted = any("deleted" in entry for entry in entries)
         if knobs["delta_poison"] and deleted:

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from infra.simulator.errors import Unfit
 from infra.simulator.rows import Row, Version
 from infra.simulator.store import PURGED
 from infra.simulator.world import World
@@ -42,14 +43,14 @@ def load(world: World, text: bytes) -> int:
         elif kind in _KINDS:
             world.store.put(kind, record["id"], record["doc"])
         else:
-            raise ValueError(f"line {count + 1} is no record of a dump")
+            raise Unfit(f"line {count + 1} is no record of a dump")
         count += 1
     world.store.commit()
     world.load()
     for record in items:
         lst = world.lists.get(record["key"] >> 32)
         if lst is None:
-            raise ValueError("an item names a list that the dump lacks")
+            raise Unfit("an item names a list that the dump lacks")
         row = Row(record["key"], **{name: record[name] for name in _ROW}, change=0, values=record["values"])
         world.rows.put(lst, row, None)
         for version, modified, editor, editor_app, values in record["versions"]:

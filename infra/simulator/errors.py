@@ -22,6 +22,10 @@ class GraphError(Exception):
         self.headers = headers
 
 
+class Unfit(ValueError):
+    """A control request that does not fit; the message says what would."""
+
+
 def content(error: GraphError, *, date: str, request_id: str, client_request_id: str) -> dict[str, Any]:
     """The JSON body of an error answer."""
     inner: dict[str, Any] = {"code": error.inner} if error.inner else {}

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.simulator.errors import Unfit
 from infra.simulator.wire import Delivery, Headers, Request, Response
 
 VENDOR_TABLE: dict[str, tuple[int, ...]] = {
@@ -91,7 +92,8 @@ class Fired:
         headers = self.headers + ((("WWW-Authenticate", "Bearer"),) if self.status == 401 else ())
         match self.body:
             case "html":
-                page = f"<html><head><title>{self.status}</title></head><body><h1>{_REASONS.get(self.status, 'Error')}</h1></body></html>"
+                reason = _REASONS.get(self.status, "Error")
+                page = f"<html><head><title>{self.status}</title></head><body><h1>{reason}</h1></body></html>"
                 return Response(status=self.status, headers=headers, content=page.encode(), content_type="text/html")
             case "empty":
                 return Response(status=self.status, headers=headers)
@@ -155,7 +157,7 @@ class Faults:
     def set(self, plan: dict[str, Any]) -> None:
         """Replace the plan; counters start again. Raises ValueError naming what is wrong."""
         if not isinstance(plan, dict):
-            raise ValueError("a fault plan is an object")
+            raise Unfit("a fault plan is an object")
         seed = plan.get("seed", 0)
         entries = list(plan.get("rules", []))
         if "preset" in plan:
@@ -194,26 +196,26 @@ class Faults:
 
 def _rule(number: int, entry: Any, seed: Any) -> _Rule:
     if not isinstance(entry, dict) or not isinstance(entry.get("fault"), dict):
-        raise ValueError(f"rule {number} needs a fault object")
+        raise Unfit(f"rule {number} needs a fault object")
     fault, match = entry["fault"], entry.get("match") or {}
     if fault.get("kind") not in KINDS:
-        raise ValueError(f"rule {number}: kind is one of {', '.join(sorted(KINDS))}")
+        raise Unfit(f"rule {number}: kind is one of {', '.join(sorted(KINDS))}")
     if not isinstance(match, dict):
-        raise ValueError(f"rule {number}: match is an object")
+        raise Unfit(f"rule {number}: match is an object")
     nth, rate = match.get("nth"), match.get("rate")
     if nth is not None and not (isinstance(nth, list) and all(isinstance(n, int) and n > 0 for n in nth)):
-        raise ValueError(f"rule {number}: nth is a list of numbers from 1 on")
+        raise Unfit(f"rule {number}: nth is a list of numbers from 1 on")
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
-        raise ValueError(f"rule {number}: rate is between 0 and 1")
+        raise Unfit(f"rule {number}: rate is between 0 and 1")
     status = fault.get("status", 503)
     if not isinstance(status, int) or not 400 <= status <= 599:
-        raise ValueError(f"rule {number}: status is between 400 and 599")
+        raise Unfit(f"rule {number}: status is between 400 and 599")
     if fault.get("when", "before") not in ("before", "after"):
-        raise ValueError(f"rule {number}: when is before or after")
+        raise Unfit(f"rule {number}: when is before or after")
     try:
         path = re.compile(match["path"]) if match.get("path") else None
     except (re.error, TypeError) as error:
-        raise ValueError(f"rule {number}: path is no regular expression: {error}") from None
+        raise Unfit(f"rule {number}: path is no regular expression: {error}") from None
     return _Rule(number, match, fault, path, random.Random(f"{seed}/{number}"))
 
 
@@ -225,7 +227,7 @@ def _preset(plan: dict[str, Any]) -> list[dict[str, Any]]:
             fault = {"kind": "rough", "after_share": plan.get("after_share", 0.25)}
             return [{"match": {"path": "^/v1\\.0/", "rate": plan.get("rate", 0.25)}, "fault": fault}]
         case other:
-            raise ValueError(f"there is no preset {other}; take vendor-table or rough")
+            raise Unfit(f"there is no preset {other}; take vendor-table or rough")
 
 
 def _fired(rule: _Rule, request: Request) -> Fired:

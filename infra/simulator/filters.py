@@ -270,5 +270,6 @@ def _stored(column: Column, row: Row) -> Any:
 def not_indexed(name: str) -> errors.GraphError:
     return errors.invalid(
         f"Field '{name}' cannot be referenced in filter or orderby as it is not indexed. Provide the "
-        "'Prefer: HonorNonIndexedQueriesWarningMayFailRandomly' header to allow this, but be warned that such queries may fail on large lists."
+        "'Prefer: HonorNonIndexedQueriesWarningMayFailRandomly' header to allow this, but be warned that such queries may "
+        "fail on large lists."
     )

@@ -9,16 +9,14 @@ import orjson
 from infra.simulator import errors
 from infra.simulator.auth import GRANT_LEVELS
 from infra.simulator.lists import SharePointList
-from infra.simulator.shapes import Shapes
 from infra.simulator.tenants import Grant, Site
 from infra.simulator.wire import Response
 from infra.simulator.world import World
 
 
 class Grants:
-    def __init__(self, world: World, shapes: Shapes) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._shapes = shapes
 
     def run(self, call: Any, site: Site, lst: SharePointList | None, parts: list[str]) -> Response:
         """GET, POST, PATCH, DELETE below `permissions`. Raises GraphError."""

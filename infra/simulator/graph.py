@@ -12,9 +12,10 @@ from infra.simulator import budget, errors, options
 from infra.simulator.addressing import path_segments
 from infra.simulator.auth import Auth, Identity
 from infra.simulator.budget import Charge
+from infra.simulator.calls import Call
 from infra.simulator.faults import Faults, Fired
 from infra.simulator.journal import Entry
-from infra.simulator.routes import Call, Routes
+from infra.simulator.routes import Routes
 from infra.simulator.wire import Answer, Delivery, Request, Response
 from infra.simulator.world import World
 
@@ -70,12 +71,13 @@ class Graph:
             entry.app = identity.app.client_id
             bare = self._world.rules.holds("ITEM-OPTIONS-WITHOUT-DOLLAR")
             opts = options.parse(request.query, bare=bare)
-            charge = self._charge(request, opts, identity)
+            parts = path_segments(request.path.partition("/v1.0")[2])
+            charge = self._charge(request, parts, opts, identity)
             entry.ru = charge.units
             if charge.refused:
                 return self._limits(self.refusal(request, self._throttled(charge)), charge)
             lenient = not self._world.rules.holds("ERR-BAD-JSON")
-            answer = self._routes.run(Call(request, identity, opts, request.base(), bare, lenient))
+            answer = self._routes.run(Call(request, identity, opts, parts, request.base(), bare, lenient))
             if not request.inner and isinstance(answer, Response):
                 self._world.commit()
         except errors.GraphError as error:
@@ -86,9 +88,8 @@ class Graph:
             return self.defect(request)
         return self._limits(answer, charge) if isinstance(answer, Response) and charge else answer
 
-    def _charge(self, request: Request, opts: options.Options, identity: Identity) -> Charge:
+    def _charge(self, request: Request, parts: list[str], opts: options.Options, identity: Identity) -> Charge:
         holds = self._world.rules.holds
-        parts = path_segments(request.path.partition("/v1.0")[2])
         units = budget.cost(request.method, parts, opts.values)
         units = self._mispriced(request, parts, units)
         if identity.tenant.blocked:
@@ -284,7 +285,12 @@ def _request_id(response: Response) -> str | None:
 
 def _printable(text: str) -> str:
     """Header text that cannot break out of its line."""
-    return "".join(character for character in text[:200] if " " <= character <= "~")
+    text = text[:200]
+    return (
+        text
+        if text.isascii() and text.isprintable()
+        else "".join(character for character in text if " " <= character <= "~")
+    )
 
 
 def _spoiled(content: Any, fired: Fired) -> Any:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from infra.simulator.errors import Unfit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knob:
@@ -233,9 +235,9 @@ class Knobs:
     def _check(name: str, value: Any) -> None:
         knob = BY_NAME.get(name)
         if knob is None:
-            raise ValueError(f"there is no knob {name}")
+            raise Unfit(f"there is no knob {name}")
         if knob.choices and value not in knob.choices:
-            raise ValueError(f"knob {name} takes one of {', '.join(map(str, knob.choices))}")
+            raise Unfit(f"knob {name} takes one of {', '.join(map(str, knob.choices))}")
         numeric = isinstance(knob.default, int | float) and not isinstance(knob.default, bool)
         fits = (
             isinstance(value, int | float) and not isinstance(value, bool)
@@ -243,4 +245,4 @@ class Knobs:
             else type(value) is type(knob.default)
         )
         if not fits or (numeric and value < 0):
-            raise ValueError(f"knob {name} takes a value like {knob.default!r}")
+            raise Unfit(f"knob {name} takes a value like {knob.default!r}")

@@ -13,8 +13,9 @@ from infra.simulator.clock import iso
 from infra.simulator.columns import Column
 from infra.simulator.lists import SharePointList
 from infra.simulator.options import Options
+from infra.simulator.outlines import Outlines
 from infra.simulator.rows import Row, Version
-from infra.simulator.shapes import Shapes, View
+from infra.simulator.shapes import Shapes, View, encoded
 from infra.simulator.tenants import Site
 from infra.simulator.wire import Request, Response
 from infra.simulator.world import World
@@ -27,6 +28,7 @@ class Listings:
     def __init__(self, world: World, shapes: Shapes, access: Auth) -> None:
         self._world = world
         self._shapes = shapes
+        self._outlines = Outlines(world)
         self._auth = access
 
     # -- sites
@@ -37,7 +39,7 @@ class Listings:
 
     def _encoded(self, site: Site) -> str:
         site_id = self._world.site_id(site)
-        return quote(site_id, safe="") if self._world.rules.holds("SITE-CONTEXT-ENCODED") else site_id
+        return encoded(site_id) if self._world.rules.holds("SITE-CONTEXT-ENCODED") else site_id
 
     def _enumerable(self, identity: Identity) -> bool:
         """Apps that hold Selected permissions only cannot enumerate sites."""
@@ -81,12 +83,12 @@ class Listings:
         return Response(status=200, content={"value": [self._site(entry) for entry in below]})
 
     def _site(self, site: Site) -> dict[str, Any]:
-        doc = self._shapes.site(site)
+        doc = self._outlines.site(site)
         doc.pop("sharepointIds", None)
         return doc
 
     def site(self, site: Site, opts: Options, base: str) -> Response:
-        doc = {"@odata.context": f"{base}/v1.0/$metadata#sites/$entity", **self._shapes.site(site)}
+        doc = {"@odata.context": f"{base}/v1.0/$metadata#sites/$entity", **self._outlines.site(site)}
         selected = opts.select
         if selected is None:
             del doc["sharepointIds"]
@@ -105,7 +107,7 @@ class Listings:
     # -- lists
 
     def _listed(self, lst: SharePointList) -> dict[str, Any]:
-        doc = self._shapes.list_doc(lst)
+        doc = self._outlines.list_doc(lst)
         doc.pop("sharepointIds")
         return doc
 
@@ -123,7 +125,7 @@ class Listings:
             found = [lst for lst in found if lst.title.casefold() == wanted]
         docs = []
         for lst in found:
-            doc = self._shapes.list_doc(lst)
+            doc = self._outlines.list_doc(lst)
             docs.append(self._narrowed(doc, selected))
         return Response(
             status=200,
@@ -141,12 +143,13 @@ class Listings:
         doc: dict[str, Any] = {
             "@odata.context": f"{base}/v1.0/$metadata#sites('{self.context_site(lst)}')/lists/$entity"
         }
-        doc |= self._narrowed(self._shapes.list_doc(lst, created_now=created_now), opts.select)
+        doc |= self._narrowed(self._outlines.list_doc(lst, created_now=created_now), opts.select)
         expanded = opts.expansions()
         for name in expanded:
             if name not in ("columns", "items", "contentTypes", "drive", "subscriptions", "operations"):
                 raise errors.invalid(
-                    f"Parsing OData Select and Expand failed: Could not find a property named '{name[:80]}' on type 'microsoft.graph.list'."
+                    "Parsing OData Select and Expand failed: "
+                    f"Could not find a property named '{name[:80]}' on type 'microsoft.graph.list'."
                 )
         if "columns" in expanded or not holds("LIST-COLUMNS-ON-EXPAND"):
             nested = expanded.get("columns", {})
@@ -172,7 +175,7 @@ class Listings:
 
     def _columns(self, lst: SharePointList, selected: frozenset[str] | None) -> list[dict[str, Any]]:
         hidden = (selected is not None and "hidden" in selected) or not self._world.rules.holds("COL-HIDDEN-LEFT-OUT")
-        docs = [self._shapes.column(column) for column in lst.columns.values() if hidden or not column.hidden]
+        docs = [self._outlines.column(column) for column in lst.columns.values() if hidden or not column.hidden]
         if selected is None:
             return docs
         return [{name: value for name, value in doc.items() if name in selected} for doc in docs]
@@ -192,7 +195,7 @@ class Listings:
 
     def column(self, lst: SharePointList, column: Column, base: str) -> dict[str, Any]:
         context = f"{base}/v1.0/$metadata#sites('{self.context_site(lst)}')/lists('{lst.id}')/columns/$entity"
-        return {"@odata.context": context, **self._shapes.column(column)}
+        return {"@odata.context": context, **self._outlines.column(column)}
 
     # -- versions
 

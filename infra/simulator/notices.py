@@ -31,6 +31,7 @@ class _Endpoint:
     dropped_until: float = 0.0
     waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
     armed: bool = False
+    in_flight: int = 0
 
     def share(self, now: float) -> float:
         while self.answers and self.answers[0][0] < now - _WINDOW:
@@ -181,9 +182,16 @@ class Notices:
                 self._flush(url)
 
     def _start(self, url: str, notices: list[dict[str, Any]], attempt: int, first: float) -> None:
+        endpoint = self._endpoints.setdefault(url, _Endpoint())
+        endpoint.in_flight += 1
         task = asyncio.get_running_loop().create_task(self._send(url, notices, attempt, first))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def landed(done: asyncio.Task[None]) -> None:
+            endpoint.in_flight -= 1
+            self._tasks.discard(done)
+
+        task.add_done_callback(landed)
 
     async def _send(self, url: str, notices: list[dict[str, Any]], attempt: int, first: float) -> None:
         holds = self._world.rules.holds
@@ -196,10 +204,9 @@ class Notices:
             return
         started = time.monotonic()
         status = 0
+        timeout = float(self._world.knobs["notification_timeout"])
         try:
-            answer = await self._http().post(
-                url, json={"value": alive}, timeout=float(self._world.knobs["notification_timeout"])
-            )
+            answer = await self._http().post(url, json={"value": alive}, timeout=timeout)
             status = answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             status = 0
@@ -215,15 +222,14 @@ class Notices:
             }
         )
         endpoint = self._endpoints.setdefault(url, _Endpoint())
-        endpoint.answers.append((now, took >= float(self._world.knobs["notification_timeout"])))
+        endpoint.answers.append((now, took >= timeout))
         if endpoint.share(now) > _DROP_SHARE:
             endpoint.dropped_until = now + _WINDOW
         if 200 <= status < 300 or not holds("SUB-RETRY"):
             return
         delay = _RETRY_DELAYS[min(attempt, len(_RETRY_DELAYS) - 1)]
-        if now + delay - first > float(self._world.knobs["notification_retry_hours"]) * 3600 and holds(
-            "SUB-RETRY-ENDS"
-        ):
+        limit = float(self._world.knobs["notification_retry_hours"]) * 3600
+        if now + delay - first > limit and holds("SUB-RETRY-ENDS"):
             return
         self._world.clock.call_at(now + delay, lambda: self._start(url, alive, attempt + 1, first))
 
@@ -233,6 +239,7 @@ class Notices:
             {
                 "url": url,
                 "waiting": len(endpoint.waiting),
+                "in_flight": endpoint.in_flight,
                 "slow_share": endpoint.share(now),
                 "dropped": endpoint.dropped_until > now,
             }

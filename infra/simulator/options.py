@@ -103,7 +103,8 @@ def view(options: Options, *, bare: bool = True, fields_always: bool = False) ->
             "contentType",
         ):
             raise errors.invalid(
-                f"Parsing OData Select and Expand failed: Could not find a property named '{name[:80]}' on type 'microsoft.graph.listItem'."
+                "Parsing OData Select and Expand failed: "
+                f"Could not find a property named '{name[:80]}' on type 'microsoft.graph.listItem'."
             )
     fields = expanded.get("fields")
     selected = options.select

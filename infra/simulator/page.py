@@ -1,5 +1,9 @@
-"""A small page at /_sim/ for people: lists, a grid, the recycle bin, the last requests. No script, no outside files; everything is escaped."""
+"""A small page at /_sim/ for people: lists, a grid, the recycle bin, the last requests.
 
+No script, no outside files; everything is escaped.
+"""
+
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
@@ -14,10 +18,12 @@ if TYPE_CHECKING:
     from infra.simulator.service import Service
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:1.5rem;color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%}"
-    "th,td{border:1px solid #767676;padding:.3rem .5rem;text-align:left;vertical-align:top}caption{text-align:left;font-weight:600;padding:.4rem 0}"
-    "th{background:#eee}input,select,button{font:inherit;padding:.2rem .4rem}a{color:#00468b}:focus-visible{outline:3px solid #00468b;outline-offset:2px}"
-    ".error{border:2px solid #a4000f;padding:.5rem;color:#a4000f}form.inline{display:inline}label{display:block;margin:.4rem 0}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:1.5rem;color:#1b1b1b;background:#fff}"
+    "table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:600;padding:.4rem 0}"
+    "th,td{border:1px solid #767676;padding:.3rem .5rem;text-align:left;vertical-align:top}th{background:#eee}"
+    "input,select,button{font:inherit;padding:.2rem .4rem}a{color:#00468b}label{display:block;margin:.4rem 0}"
+    ":focus-visible{outline:3px solid #00468b;outline-offset:2px}form.inline{display:inline}"
+    ".error{border:2px solid #a4000f;padding:.5rem;color:#a4000f}"
 )
 _PAGE = 50
 _HEADERS = (
@@ -74,8 +80,9 @@ class Page:
         rows = ""
         for lst in list(self._world.lists.values())[:2000]:
             about = self._people.about(lst)
-            rows += f'<tr><td><a href="/_sim/page/lists/{lst.id}">{escape(lst.title)}</a></td><td>{escape(about["site"] or "/")}</td><td>{about["items"]}</td></tr>'
-        return f"<table><caption>Lists</caption><thead><tr><th scope=col>List<th scope=col>Site<th scope=col>Items</tr></thead><tbody>{rows}</tbody></table>"
+            link = f'<a href="/_sim/page/lists/{lst.id}">{escape(lst.title)}</a>'
+            rows += _line((link, escape(about["site"] or "/"), str(about["items"])))
+        return _table("Lists", ("List", "Site", "Items"), rows)
 
     def _requests(self) -> str:
         rows = ""
@@ -89,16 +96,15 @@ class Page:
                 entry.ru,
                 entry.fault,
             )
-            rows += "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
-        head = "".join(f"<th scope=col>{name}" for name in ("Time", "Method", "Path", "Status", "RU", "Fault"))
-        return f"<table><caption>Last requests</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            rows += _line(escape(str(cell)) for cell in cells)
+        return _table("Last requests", ("Time", "Method", "Path", "Status", "RU", "Fault"), rows)
 
     def _grid(self, request: Request, lst: SharePointList) -> str:
         query = request.query if request.method == "GET" else {}
         text, skip = query.get("q", ""), int(query["skip"]) if query.get("skip", "").isdigit() else 0
         found, total = self._people.search(lst, text, skip, _PAGE)
         columns = _shown(lst)
-        head = "".join(f"<th scope=col>{escape(column.title)}" for column in columns)
+        heads = ("ID", *(escape(column.title) for column in columns), "Changed", "By", "Version", "Actions")
         body = "".join(self._line(lst, columns, self._people.row(lst, row)) for row in found)
         here = f"/_sim/page/lists/{lst.id}"
         links = ""
@@ -107,32 +113,33 @@ class Page:
         if skip + _PAGE < total:
             links += f'<a href="{here}?q={quote(text)}&amp;skip={skip + _PAGE}">Later</a>'
         inputs = "".join(_input(column, "") for column in columns if _writable(column))
-        binned = "".join(
-            f"<li>{row.id} {escape(str(row.values.get('t', '')))} {_button(f'{here}/recycle-bin/{row.id}/restore', f'Restore item {row.id}')}</li>"
-            for row in self._world.rows.recycled(lst, _PAGE)
-        )
+        binned = ""
+        for row in self._world.rows.recycled(lst, _PAGE):
+            button = _button(f"{here}/recycle-bin/{row.id}/restore", f"Restore item {row.id}")
+            binned += f"<li>{row.id} {escape(str(row.values.get('t', '')))} {button}</li>"
         return (
-            f'<nav><a href="/_sim/">All lists</a></nav><form method="get" action="{here}"><label>Search <input name="q" value="{escape(text)}"></label>'
-            f"<button>Search</button></form><p>{total} items</p>"
-            f"<table><caption>{escape(lst.title)}</caption><thead><tr><th scope=col>ID{head}<th scope=col>Changed<th scope=col>By<th scope=col>Version<th scope=col>Actions</tr></thead>"
-            f'<tbody>{body}</tbody></table><p>{links}</p><h2>Add an item</h2><form method=post action="{here}">{inputs}<button>Add</button></form>'
+            f'<nav><a href="/_sim/">All lists</a></nav><form method="get" action="{here}">'
+            f'<label>Search <input name="q" value="{escape(text)}"></label><button>Search</button></form><p>{total} items</p>'
+            f"{_table(escape(lst.title), heads, body)}<p>{links}</p>"
+            f'<h2>Add an item</h2><form method="post" action="{here}">{inputs}<button>Add</button></form>'
             f"<h2>Recycle bin</h2><ul>{binned}</ul>{self._requests()}"
         )
 
     def _line(self, lst: SharePointList, columns: list[Column], row: dict[str, Any]) -> str:
-        cells = "".join(f"<td>{escape(_text(row['fields'], column))}</td>" for column in columns)
+        values = (escape(_text(row["fields"], column)) for column in columns)
         here = f"/_sim/page/lists/{lst.id}/items/{row['id']}"
         actions = f'<a href="{here}" aria-label="Edit item {row["id"]}">Edit</a> ' + _button(
             f"{here}/delete", f"Delete item {row['id']}", "Delete"
         )
-        return f"<tr><td>{row['id']}</td>{cells}<td>{row['modified']}</td><td>{escape(row['editor'])}</td><td>{row['version']}</td><td>{actions}</td></tr>"
+        return _line((str(row["id"]), *values, row["modified"], escape(row["editor"]), str(row["version"]), actions))
 
     def _form(self, lst: SharePointList, item: str) -> str:
         row = self._people.row(lst, self._people.items.get(lst, item))
         inputs = "".join(_input(column, _text(row["fields"], column)) for column in _shown(lst) if _writable(column))
         here = f"/_sim/page/lists/{lst.id}/items/{row['id']}"
         return (
-            f'<nav><a href="/_sim/page/lists/{lst.id}">{escape(lst.title)}</a></nav><p>Version {row["version"]}, changed {row["modified"]} by {escape(row["editor"])}</p>'
+            f'<nav><a href="/_sim/page/lists/{lst.id}">{escape(lst.title)}</a></nav>'
+            f"<p>Version {row['version']}, changed {row['modified']} by {escape(row['editor'])}</p>"
             f'<form method="post" action="{here}">{inputs}<button>Save</button></form>'
         )
 
@@ -163,14 +170,27 @@ class Page:
 
 def _html(status: int, title: str, body: str) -> Response:
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)} - simulator</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)} - simulator</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
     )
     return Response(status=status, headers=_HEADERS, content=page.encode(), content_type="text/html; charset=utf-8")
 
 
 def _button(action: str, label: str, text: str = "") -> str:
-    return f'<form class="inline" method="post" action="{action}"><button aria-label="{escape(label)}">{escape(text or label)}</button></form>'
+    button = f'<button aria-label="{escape(label)}">{escape(text or label)}</button>'
+    return f'<form class="inline" method="post" action="{action}">{button}</form>'
+
+
+def _table(caption: str, heads: Iterable[str], rows: str) -> str:
+    """All parts are HTML already."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _shown(lst: SharePointList) -> list[Column]:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from infra.simulator import errors
 from infra.simulator.clock import iso
 from infra.simulator.columns import LOOKUPS
+from infra.simulator.errors import Unfit
 from infra.simulator.grants import Grants
 from infra.simulator.items import Actor
 from infra.simulator.lists import SharePointList
+from infra.simulator.outlines import Outlines
 from infra.simulator.rows import Row
 from infra.simulator.store import RECYCLED
 from infra.simulator.tenants import PEOPLE, Site
@@ -24,6 +26,7 @@ class People:
         self.items = service.routes.items
         self.shapes = service.routes.shapes
         self._structure = service.routes.structure
+        self._outlines = Outlines(service.world)
 
     def handle(self, request: Request, parts: list[str]) -> Response:
         """Requests below /_sim/people. Raises GraphError and ValueError."""
@@ -99,7 +102,7 @@ class People:
         method = request.method
         match parts:
             case [] if method == "GET":
-                columns = [self.shapes.column(column) for column in lst.columns.values()]
+                columns = [self._outlines.column(column) for column in lst.columns.values()]
                 return Response(status=200, content={**self.about(lst), "columns": columns})
             case [] if method == "PATCH":
                 body = _body(request)
@@ -196,7 +199,7 @@ class People:
         users = self._world.sites[lst.site].users or list(PEOPLE)
         found = next((user for user in users if wanted in (user.name, user.email, str(user.id))), None)
         if wanted and found is None:
-            raise ValueError("nobody of that name is in the site")
+            raise Unfit("nobody of that name is in the site")
         return Actor((found or users[0]).id)
 
     @staticmethod
@@ -247,14 +250,14 @@ class People:
         match parts:
             case [] if request.method == "POST":
                 return Response(
-                    status=201, content=self.shapes.column(self._structure.create_column(lst, _body(request)))
+                    status=201, content=self._outlines.column(self._structure.create_column(lst, _body(request)))
                 )
             case [name]:
                 column = self._structure.column_of(lst, name)
                 if request.method == "PATCH":
                     return Response(
                         status=200,
-                        content=self.shapes.column(self._structure.update_column(lst, column, _body(request))),
+                        content=self._outlines.column(self._structure.update_column(lst, column, _body(request))),
                     )
                 if request.method == "DELETE":
                     self._structure.delete_column(lst, column)
@@ -262,7 +265,8 @@ class People:
             case [name, "retype"] if request.method == "POST":
                 column = self._structure.column_of(lst, name)
                 return Response(
-                    status=200, content=self.shapes.column(self._structure.retype_column(lst, column, _body(request)))
+                    status=200,
+                    content=self._outlines.column(self._structure.retype_column(lst, column, _body(request))),
                 )
         raise errors.bad_method()
 
@@ -270,14 +274,14 @@ class People:
         wanted = str(body.get("client_id", "")).lower()
         gone = [grant for grant in site.grants if not wanted or grant.app_id == wanted]
         for grant in gone:
-            Grants(self._world, self.shapes).revoke(site, None, grant)
+            Grants(self._world).revoke(site, None, grant)
         return Response(status=200, content={"revoked": len(gone)})
 
 
 def _body(request: Request) -> dict[str, Any]:
     body = request.json()
     if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
+        raise Unfit("the body must be a JSON object")
     return body
 
 
@@ -285,5 +289,5 @@ def _fields(request: Request) -> dict[str, Any]:
     body = _body(request)
     fields = body.get("fields", body)
     if not isinstance(fields, dict):
-        raise ValueError("fields must be an object")
+        raise Unfit("fields must be an object")
     return fields

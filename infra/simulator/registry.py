@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from infra.simulator.auth import GRANT_LEVELS
+from infra.simulator.errors import Unfit
 from infra.simulator.tenants import App, Grant, Site, Tenant, User, stable_guid
 from infra.simulator.world import World
 
@@ -42,7 +43,7 @@ class Registry:
         for app in body.get("apps", []):
             _known("an app", app, _APP_MEMBERS)
             if not isinstance(app.get("client_id"), str):
-                raise ValueError("an app needs a client_id")
+                raise Unfit("an app needs a client_id")
         for site in body.get("sites", []):
             self._check_site(site)
         tenant = self._tenant(body)
@@ -73,7 +74,7 @@ class Registry:
         if found is not None:
             return found
         if not isinstance(name, str) or not name:
-            raise ValueError("a new tenant needs a name")
+            raise Unfit("a new tenant needs a name")
         tenant = Tenant(
             id=str(tenant_id or stable_guid("tenant", name)).lower(), name=name, hostname=f"{name}.sharepoint.com"
         )
@@ -93,19 +94,19 @@ class Registry:
     def _check_site(self, body: dict[str, Any]) -> None:
         _known("a site", body, _SITE_MEMBERS)
         if not isinstance(body.get("path"), str) or (body["path"] and not body["path"].startswith("/")):
-            raise ValueError('a site needs a path such as "/sites/hr"; "" is the root site')
+            raise Unfit('a site needs a path such as "/sites/hr"; "" is the root site')
         if "timezone" in body:
             try:
                 ZoneInfo(str(body["timezone"]))
             except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError(f"{body['timezone']} is no time zone") from None
+                raise Unfit(f"{body['timezone']} is no time zone") from None
         for grant in body.get("grants", []):
             if (
                 not isinstance(grant, dict)
                 or not isinstance(grant.get("client_id"), str)
                 or not set(grant.get("roles", [])) <= set(GRANT_LEVELS)
             ):
-                raise ValueError(f"a grant needs a client_id and roles out of {', '.join(GRANT_LEVELS)}")
+                raise Unfit(f"a grant needs a client_id and roles out of {', '.join(GRANT_LEVELS)}")
 
     def _put_site(self, tenant: Tenant, body: dict[str, Any]) -> None:
         world = self._world
@@ -176,10 +177,10 @@ class Registry:
 
 def _known(what: str, body: Any, members: frozenset[str]) -> None:
     if not isinstance(body, dict):
-        raise ValueError(f"{what} is an object")
+        raise Unfit(f"{what} is an object")
     unknown = set(body) - members
     if unknown:
-        raise ValueError(f"{what} has no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(members))}")
+        raise Unfit(f"{what} has no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(members))}")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -192,5 +193,5 @@ def _checked(name: str, value: Any) -> Any:
             isinstance(value, int | float) and not isinstance(value, bool) and value > 0
         )
     if not fits:
-        raise ValueError(f"{name} has a value that does not fit")
+        raise Unfit(f"{name} has a value that does not fit")
     return value

@@ -71,9 +71,8 @@ class Rows:
         return (top & 0xFFFFFFFF) + 1 if top else 1
 
     def get(self, lst: SharePointList, item: int, state: int = LIVE) -> Row | None:
-        raw = self._db.execute(
-            f"select {_COLUMNS} from items where key = ? and state = ?", (key_of(lst, item), state)
-        ).fetchone()
+        text = f"select {_COLUMNS} from items where key = ? and state = ?"  # noqa: S608 - constant text
+        raw = self._db.execute(text, (key_of(lst, item), state)).fetchone()
         return _row(raw) if raw else None
 
     def put(self, lst: SharePointList, row: Row, before: dict[str, Any] | None) -> None:
@@ -229,7 +228,10 @@ class Rows:
 
     def versions(self, row: Row) -> list[Version]:
         """Earlier versions, newest first; the current one is the row itself."""
-        text = "select version, modified, editor, editor_app, body from versions where key = ? and version < ? order by version desc"
+        text = (
+            "select version, modified, editor, editor_app, body from versions"
+            " where key = ? and version < ? order by version desc"
+        )
         found = self._db.execute(text, (row.key, row.version))
         return [
             Version(version, modified, editor, app, orjson.loads(body))

@@ -10,7 +10,7 @@ from infra.simulator import defaults
 from infra.simulator.auth import Auth
 from infra.simulator.batching import Batching
 from infra.simulator.control import Control
-from infra.simulator.errors import no_segment
+from infra.simulator.errors import Unfit, no_segment
 from infra.simulator.faults import Faults
 from infra.simulator.graph import Graph
 from infra.simulator.journal import Entry
@@ -96,5 +96,5 @@ def read_config(path: Path) -> dict[str, Any]:
     """A configuration file: knobs, rules, tenants, faults, clock. Raises ValueError."""
     doc = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(doc, dict):
-        raise ValueError(f"{path} must hold a JSON object")
+        raise Unfit(f"{path} must hold a JSON object")
     return doc

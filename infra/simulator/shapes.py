@@ -1,4 +1,7 @@
-"""What items and lists look like in answers. Sources: the listItem, fieldValueSet and list resource pages and recorded answers (pnp/pnpcore)."""
+"""What items look like in answers.
+
+Sources: the listItem and fieldValueSet resource pages and recorded answers (pnp/pnpcore).
+"""
 
 import uuid
 from collections.abc import Callable
@@ -12,13 +15,19 @@ from zoneinfo import ZoneInfo
 
 from infra.simulator import formulas
 from infra.simulator.clock import iso
-from infra.simulator.columns import LOOKUPS, UNTOLD, Column
+from infra.simulator.columns import LOOKUPS, Column
 from infra.simulator.lists import USERS_TITLE, SharePointList
 from infra.simulator.rows import Row
-from infra.simulator.tenants import APP_USER, Site
+from infra.simulator.tenants import APP_USER
 from infra.simulator.world import World
 
 LOOKUP_LIMIT = 12
+
+
+@lru_cache(maxsize=4096)
+def encoded(text: str) -> str:
+    """A path segment with everything encoded that can be."""
+    return quote(text, safe="")
 
 
 @lru_cache(maxsize=65536)
@@ -81,8 +90,8 @@ class Shapes:
             wanted = view.select
             doc = {name: value for name, value in doc.items() if name in wanted or name.startswith("@")}
         if view.fields:
-            where = f"{base}/v1.0/$metadata#sites('{quote(world.site_id(site), safe='')}')/lists('{quote(lst.id)}')/items('{row.id}')/fields/$entity"
-            doc["fields@odata.context"] = where
+            where = f"{base}/v1.0/$metadata#sites('{encoded(world.site_id(site))}')/lists('{lst.id}')"
+            doc["fields@odata.context"] = f"{where}/items('{row.id}')/fields/$entity"
             doc["fields"] = self.fields(lst, row, view.field_select, echo=echo)
         return doc
 
@@ -309,102 +318,6 @@ class Shapes:
         if person is None:
             return {"user": {"displayName": "System Account"}}
         return {"user": {"email": person.email, "id": item_guid(site.tenant, person.id), "displayName": person.name}}
-
-    # -- lists and columns
-
-    def list_doc(self, lst: SharePointList, *, created_now: bool = False) -> dict[str, Any]:
-        """A list without its navigations."""
-        world = self._world
-        site = world.sites[lst.site]
-        quoted = f'"{lst.id},{lst.edition}"'
-        etag = quoted.strip('"') if created_now and world.rules.holds("LIST-ETAG-UNQUOTED-ON-CREATE") else quoted
-        name = lst.name if world.rules.holds("LIST-RENAME-KEEPS-NAME") else lst.title
-        url = world.list_url(lst) if name == lst.name else world.list_url(lst).rpartition("/")[0] + f"/{quote(name)}"
-        template = {"template": lst.template, "contentTypesEnabled": lst.content_types, "hidden": lst.hidden}
-        if not world.rules.holds("LIST-NO-ITEM-COUNT"):
-            template["itemCount"] = world.rows.count(lst)
-        doc: dict[str, Any] = {
-            "@odata.etag": quoted,
-            "createdDateTime": iso(lst.created),
-            "description": lst.description,
-            "eTag": etag,
-            "id": lst.id,
-            "lastModifiedDateTime": iso(lst.modified),
-            "name": name,
-            "webUrl": url,
-            "displayName": lst.title,
-            "createdBy": {"user": {"displayName": "SharePoint App" if lst.creator_app else "System Account"}},
-            "lastModifiedBy": {"user": {"displayName": "SharePoint App" if lst.creator_app else "System Account"}},
-            "parentReference": {"siteId": world.site_id(site)},
-            "list": template,
-            "sharepointIds": {
-                "listId": lst.id,
-                "siteId": site.collection,
-                "siteUrl": world.site_url(site),
-                "tenantId": site.tenant,
-                "webId": site.web,
-            },
-        }
-        if lst.system:
-            doc["system"] = {}
-        return doc
-
-    def column(self, column: Column) -> dict[str, Any]:
-        """A columnDefinition as a listing of list columns shows it."""
-        holds = self._world.rules.holds
-        doc: dict[str, Any] = {
-            "columnGroup": column.group,
-            "description": column.description,
-            "displayName": column.title,
-            "enforceUniqueValues": column.unique,
-            "hidden": column.hidden,
-            "id": column.id,
-            "indexed": column.indexed,
-            "name": column.name if holds("COL-DISPLAY-NAME-FREE") or column.system else column.title,
-            "readOnly": column.read_only,
-            "required": column.required,
-        }
-        if column.system and not holds("COL-SYSTEM-READ-ONLY"):
-            doc["readOnly"] = False
-        if column.name == "Title" and not holds("LIST-BORN-WITH-TITLE"):
-            doc["readOnly"] = True
-        if column.facet and (column.facet not in UNTOLD or not holds("COL-HYPERLINK-NO-FACET")):
-            doc[column.facet] = dict(column.options) if holds("COL-FACET-MEMBERS") else {}
-        if not holds("COL-CREATE"):
-            doc.setdefault("text", {})
-        if not holds("COL-MEMBERS-LEFT-OUT"):
-            doc |= {"type": column.kind, "isSealed": False}
-        if column.default is not None:
-            doc["defaultValue"] = column.default
-        return doc
-
-    # -- sites
-
-    def site(self, site: Site) -> dict[str, Any]:
-        world = self._world
-        host = world.tenants[site.tenant].hostname
-        doc: dict[str, Any] = {
-            "createdDateTime": iso(site.created),
-            "description": site.description,
-            "id": world.site_id(site),
-            "lastModifiedDateTime": iso(site.created),
-            "name": site.path.rpartition("/")[2],
-            "webUrl": world.site_url(site),
-            "displayName": site.title,
-            "isPersonalSite": False,
-        }
-        root = site.path == ""
-        if site.parent is None:
-            doc["siteCollection"] = {"hostname": host} | ({"root": {}} if root else {})
-        if root or not world.rules.holds("SITE-ROOT"):
-            doc["root"] = {}
-        doc["sharepointIds"] = {
-            "siteId": site.collection,
-            "siteUrl": world.site_url(site),
-            "tenantId": site.tenant,
-            "webId": site.web,
-        }
-        return doc
 
 
 def _read_key(column: Column) -> str:

@@ -208,7 +208,7 @@ class Structure:
             raise errors.invalid("A column needs a name.")
         taken = {entry.lower() for entry in lst.columns}
         existing = next((column for column in lst.columns.values() if column.name.lower() == name.lower()), None)
-        if (existing is not None and existing.system) or columns.free_name(name, lambda text: False) != name:
+        if (existing is not None and existing.system) or columns.free_name(name, lambda _: False) != name:
             if not holds("COL-SYSTEM-NAME-SUFFIXED"):
                 raise errors.name_taken(f"A column with the name '{name}' already exists.")
             return columns.free_name(name, lambda text: text.lower() in taken)

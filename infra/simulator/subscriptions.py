@@ -1,6 +1,7 @@
 """Subscriptions to lists: creation with its handshake, renewal, expiry.
 
-Sources: learn.microsoft.com/en-us/graph/api/subscription-post-subscriptions, resources/subscription, change-notifications-overview.
+Sources: learn.microsoft.com/en-us/graph/api/subscription-post-subscriptions, /en-us/graph/api/resources/subscription,
+/en-us/graph/change-notifications-overview.
 """
 
 import uuid
@@ -199,7 +200,8 @@ class Subscriptions:
                 raise errors.GraphError(
                     400,
                     "InvalidRequest",
-                    "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request.",
+                    "Subscription validation request failed. "
+                    "Notification endpoint must respond with 200 OK to validation request.",
                 )
         self._world.subscriptions[doc["id"]] = doc
         self._world.store.put("subscription", doc["id"], doc)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,11 @@ from infra.simulator.rows import Row, Rows, key_of
 from infra.simulator.store import LIVE, Store
 from infra.simulator.switchboard import Switchboard
 from infra.simulator.tenants import PEOPLE, Site, Tenant, User, stable_guid
+
+
+@lru_cache(maxsize=8192)
+def _quoted(path: str) -> str:
+    return quote(path)
 
 
 class World:
@@ -178,7 +184,7 @@ class World:
         return f"{self.tenants[site.tenant].hostname},{site.collection},{site.web}"
 
     def site_url(self, site: Site) -> str:
-        return f"https://{self.tenants[site.tenant].hostname}{quote(site.path)}"
+        return f"https://{self.tenants[site.tenant].hostname}{_quoted(site.path)}"
 
     def sites_of(self, tenant: Tenant) -> list[Site]:
         return [site for site in self.sites.values() if site.tenant == tenant.id and not site.gone]
@@ -272,7 +278,7 @@ class World:
     def list_url(self, lst: SharePointList) -> str:
         site = self.sites[lst.site]
         folder = "" if lst.template == "documentLibrary" else "Lists/"
-        return f"{self.site_url(site)}/{folder}{quote(lst.name)}"
+        return f"{self.site_url(site)}/{folder}{_quoted(lst.name)}"
 
     def changed(self, lst: SharePointList, app: str | None) -> None:
         """Note for the watchers that items of the list changed in this request."""
