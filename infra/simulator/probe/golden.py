@@ -21,6 +21,9 @@ _PERSONAL: Final = frozenset(
 _TIMES: Final = frozenset(
     {"createdDateTime", "lastModifiedDateTime", "Created", "Modified", "date", "expires_in", "ext_expires_in"}
 )
+_COMMON: Final = frozenset(
+    {"ContentType", "ContentTypeDisp", "Created", "Modified", "createdDateTime", "lastModifiedDateTime"}
+)
 _SECRET: Final = frozenset({"access_token", "refresh_token", "error_description", "trace_id", "correlation_id"})
 _HEADERS: Final = (
     "Content-Type",
@@ -32,11 +35,16 @@ _HEADERS: Final = (
     "WWW-Authenticate",
 )
 _PRESENT: Final = ("request-id", "client-request-id", "x-ms-ags-diagnostic", "Date", "Strict-Transport-Security")
+_SHOWN: Final = 6
+"""How many elements of a list are kept."""
+_LONG: Final = 300
+"""A longer text is kept as its length only."""
 _GUID: Final = re.compile(GUID)
 _TOKEN: Final = re.compile(r"((?:skip)?token(?:=|%3D))[^&\s\"']+", re.IGNORECASE)
+_SEARCH: Final = re.compile(r"((?:search)=)[^&]+")
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _URL: Final = re.compile(r"https?://[^/\s\"']+")
-_WHOLE: Final = re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|[A-Za-z0-9+/_=-]{80,}")
+_WHOLE: Final = re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|[A-Za-z0-9+_=-]{60,}")
 
 Json = dict[str, Any]
 
@@ -61,16 +69,19 @@ class Scrubber:
         self._own_prefix = own_prefix
         self._guids: dict[str, str] = {}
         self._tenant_texts: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
         self._sent: set[str] = set()
         self._own_lists: set[str] = set()
 
     def tenant_text(self, *texts: str) -> None:
         """Name texts that must not show: hosts, ids, names."""
         self._tenant_texts |= {text for text in texts if len(text) > 2}
+        self._pattern = None
 
-    def tenant_document(self, value: Any) -> None:
-        """Name every text of a document that is not the probe's (the site, the people)."""
-        self.tenant_text(*(text for text in leaves(value) if not text.isdecimal()))
+    def tenant_document(self, value: Json) -> None:
+        """Name every text of a document that is not the probe's (the site, a person), but for what any tenant has."""
+        members = {name: one for name, one in value.items() if name not in _COMMON and not name.startswith(("_", "@"))}
+        self.tenant_text(*(text for text in leaves(members) if not text.replace(".", "").isdecimal()))
 
     def record(self, answer: httpx.Response) -> Json:
         """Give what is kept of one exchange."""
@@ -108,7 +119,7 @@ class Scrubber:
         shown = parts.path + ("?" + parts.query if parts.query else "")
         if "/oauth2/" in shown or "/.well-known/" in shown:
             return "/{tenant}" + shown[shown.index("/", 1) :]
-        return self.text(unquote(shown))
+        return self.text(_SEARCH.sub(r"\1(text)", unquote(shown)))
 
     def _value(self, value: Any, key: str, *, ours: bool) -> Any:
         if key in _SECRET:
@@ -119,26 +130,36 @@ class Scrubber:
             inside = ours and key not in _PERSONAL
             return {name: self._value(one, name, ours=inside or name == "error") for name, one in value.items()}
         if isinstance(value, list):
-            return [self._value(one, key, ours=ours) for one in value]
+            shown = [self._value(one, key, ours=ours) for one in value[:_SHOWN]]
+            return shown if len(value) <= _SHOWN else [*shown, f"(and {len(value) - _SHOWN} more)"]
         if key.endswith("LookupId") and not key.startswith("Ref") and key != "LookupId":
             return "(id)"
         if not isinstance(value, str):
             return value
+        if len(value) > _LONG:
+            return f"({len(value)} characters)"
         if key == "@odata.context" or key.endswith(("Link", "@odata.type")):
             return self.text(value)
         if value in self._sent:
-            return self._guidless(value)
+            return self.text(value, own=True)
         return self.text(value) if ours else "(text)"
 
     def _guidless(self, text: str) -> str:
         return _GUID.sub(lambda found: self._guids.setdefault(found[0].lower(), f"guid-{len(self._guids) + 1}"), text)
 
-    def text(self, text: str) -> str:
-        """Give a text without guids, hosts, addresses, tokens and texts of the tenant."""
+    def text(self, text: str, *, own: bool = False) -> str:
+        """Give a text without guids, hosts, addresses, tokens and texts of the tenant; `own` texts may be long."""
         text = _TOKEN.sub(r"\1(token)", unquote(text) if "%2C" in text else text)
-        text = _WHOLE.sub("(token)", text)
+        if not own:
+            text = _WHOLE.sub("(token)", text)
         text = _MAIL.sub("(mail)", self._guidless(text))
         text = _URL.sub("https://host", text)
-        for known in sorted(self._tenant_texts - self._sent, key=len, reverse=True):
-            text = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", "(tenant)", text, flags=re.IGNORECASE)
-        return text
+        return self._known().sub("(tenant)", text)
+
+    def _known(self) -> re.Pattern[str]:
+        """Any text of the tenant as a whole word; the longest first, or a short one would hide in it."""
+        if self._pattern is None:
+            longest_first = sorted(self._tenant_texts, key=len, reverse=True)
+            words = "|".join(re.escape(one) for one in longest_first) or r"(?!)"
+            self._pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+        return self._pattern

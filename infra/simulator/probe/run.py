@@ -130,7 +130,8 @@ def probe(
             document = rig.site()
             scrubber.tenant_document({**document, "path": rig.site_path, "host": rig.hostname})
             people = rig.get(f"{rig.root}/lists/User Information List/items?$expand=fields&$top=500")
-            scrubber.tenant_document([one.get("fields") for one in people.json().get("value", [])])
+            for person in people.json().get("value", []):
+                scrubber.tenant_document(person.get("fields", {}))
             exchanges.clear()
             for rule in RULES:
                 if rule.id not in wanted or rule.id not in QUESTIONS:
@@ -153,7 +154,7 @@ def _write(path: Path, answer: Answer, exchanges: list[dict[str, Any]], scrubber
         "rule": answer.rule.id,
         "sentence": answer.rule.sentence,
         "outcome": answer.outcome.value,
-        "seen": scrubber.text(answer.seen),
+        "seen": scrubber.text(answer.seen[:500]),
         "exchanges": exchanges,
     }
     path.write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
