@@ -8,6 +8,7 @@ from shared.core.definition import DefinitionState
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
+from shared.core.lifecycle import check_definition_move
 from shared.core.list_columns import ListColumn
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
@@ -150,6 +151,7 @@ def set_state(
     sharepoint: SharePointAdmin | None = None,
 ) -> DefinitionRecord:
     """Moves the definition to another state if its life allows it. Activation checks rights on both sides first."""
+    check_definition_move(f"definition {record.name!r}", record.state, state)
     if record.state is state:
         return record
     if state is DefinitionState.ACTIVE:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from shared.adapters.metastore.backlog import BacklogStore
+from shared.adapters.metastore.codec import dumps
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.scans import ScanStore
@@ -25,6 +26,7 @@ from shared.core.definition import (
     SyncDefinition,
     SyncMode,
 )
+from shared.core.draft import DraftDefinition
 from shared.core.ids import DefinitionId, FieldNo, Identity, InstanceId, RowSubject, RunId, identity_hash, sync_key
 from shared.core.ledger import LedgerEntry
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, SourceType, TableRef
@@ -133,11 +135,12 @@ class World:
             }
         )
 
+        draft = DraftDefinition(name="test", key_strategy=KeyStrategy.PRIMARY_KEY, fields=())
         self.sql.execute(
             "insert into syncbridge.sync_definitions"
-            " (id, name, source_schema, source_table_name, key_strategy, key_columns)"
-            " values (%s, 'test', 'public', 't', 'PRIMARY_KEY', '{id}')",
-            [self.definition.id],
+            " (id, source_schema, source_table_name, source_relation, draft, resolved)"
+            " values (%s, 'public', 't', 'r', %s, '{}')",
+            [self.definition.id, dumps(draft)],
         )
 
     def close(self) -> None:

@@ -89,34 +89,30 @@ create index schema_snapshots_latest on syncbridge.schema_snapshots (instance_id
 
 create table syncbridge.sync_definitions (
     id uuid primary key default gen_random_uuid(),
-    name text not null unique,
     version integer not null default 1,
     state text not null default 'DRAFT' check (state in ('DRAFT', 'ACTIVE', 'PAUSED', 'DEACTIVATED', 'DELETED')),
     state_reason text,
     source_schema text not null,
     source_table_name text not null,
-    sync_mode text not null default 'ONE_WAY_PUSH' check (sync_mode in ('ONE_WAY_PUSH', 'ONE_WAY_PULL', 'TWO_WAY')),
-    conflict_policy text not null default 'SOURCE_WINS' check (conflict_policy in ('SOURCE_WINS', 'DESTINATION_WINS', 'LATEST_WINS')),
-    key_strategy text not null check (key_strategy in ('PRIMARY_KEY', 'UNIQUE', 'COMPOSITE_COLUMNS')),
-    key_columns text[] not null,
-    change_detection text not null default 'AUTO' check (change_detection in ('AUTO', 'SCAN', 'WATERMARK')),
-    cursor_column text,
-    row_filter text,
-    left_scope text not null default 'DELETE' check (left_scope in ('DELETE', 'KEEP', 'ASK')),
-    soft_delete_column text,
-    row_deleted text not null default 'PROPAGATE' check (row_deleted in ('PROPAGATE', 'RECREATE', 'KEEP', 'APPROVE')),
-    item_deleted text not null default 'RECREATE' check (item_deleted in ('PROPAGATE', 'RECREATE', 'KEEP', 'APPROVE')),
-    foreign_items text not null default 'IGNORE' check (foreign_items in ('INSERT', 'IGNORE')),
+    source_relation text not null check (source_relation in ('r', 'p', 'v', 'm', 'f')),
+    draft jsonb not null,           -- the choices by name, see shared.core.draft; the columns below are read off it
+    resolved jsonb not null,        -- key, soft-delete and cursor columns with their types, as last introspected
+    name text not null generated always as (draft ->> 'name') stored,
+    sync_mode text not null generated always as (draft ->> 'mode') stored
+        check (sync_mode in ('ONE_WAY_PUSH', 'ONE_WAY_PULL', 'TWO_WAY')),
+    conflict_policy text not null generated always as (draft ->> 'conflict_policy') stored
+        check (conflict_policy in ('SOURCE_WINS', 'DESTINATION_WINS', 'LATEST_WINS')),
+    key_strategy text not null generated always as (draft ->> 'key_strategy') stored
+        check (key_strategy in ('PRIMARY_KEY', 'UNIQUE', 'COMPOSITE_COLUMNS')),
+    change_detection text not null generated always as (draft ->> 'change_detection') stored
+        check (change_detection in ('AUTO', 'SCAN', 'WATERMARK')),
+    cursor_column text generated always as (draft ->> 'cursor_column') stored,
+    row_filter text generated always as (draft ->> 'row_filter') stored,
+    schedule text not null generated always as (draft ->> 'schedule') stored,
+    guards jsonb not null generated always as (draft -> 'guards') stored,
     target_strategy text not null default 'SINGLE' check (target_strategy in ('SINGLE', 'CONDITIONAL')),
     sharding_policy jsonb not null default '{}',
-    guards jsonb not null default '{}',
-    schedule text not null default 'PT5M',
-    schedule_zone text not null default 'UTC',
-    settle_concurrency smallint not null default 2 check (settle_concurrency between 1 and 8),
-    debounce_seconds integer not null default 0 check (debounce_seconds between 0 and 86400),
-    mapping_fingerprint bytea,
-    scope_fingerprint bytea,        -- the one in force
-    agreed_scope_fingerprint bytea, -- the one a person last agreed to
+    agreed_scope_fingerprint bytea, -- of the filter and key that a person last agreed to
     next_field_no smallint not null default 1,
     scan_seconds double precision,  -- measured by the last scan
     next_run_at timestamptz,
@@ -124,6 +120,7 @@ create table syncbridge.sync_definitions (
     updated_at timestamptz not null default now(),
     deleted_at timestamptz
 );
+create unique index sync_definitions_name on syncbridge.sync_definitions (name) where state <> 'DELETED';
 
 create table syncbridge.sync_definition_versions (
     sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
@@ -164,12 +161,13 @@ create table syncbridge.field_mappings (
     id uuid primary key default gen_random_uuid(),
     sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
     field_no smallint not null,     -- never reused within a definition
+    position smallint not null,
     source_column_name text not null,
-    source_type jsonb not null,     -- as introspected, see shared.core.source
-    target_column_name text,        -- real internal name; null until provisioned
+    source_column jsonb not null,   -- with its type, as introspected
+    target_column_name text not null,   -- what is asked for until the list is provisioned, then the real internal name
     target_display_name text not null,
     field_kind text not null,
-    sync_direction text not null default 'PUSH_ONLY' check (sync_direction in ('BIDIRECTIONAL', 'PUSH_ONLY', 'PULL_ONLY')),
+    sync_direction text not null check (sync_direction in ('BIDIRECTIONAL', 'PUSH_ONLY', 'PULL_ONLY')),
     is_system_field boolean not null default false,
     transform_rule text,
     field_group text,
@@ -177,12 +175,10 @@ create table syncbridge.field_mappings (
     required boolean not null default false,
     indexed boolean not null default false,
     held_reason text,               -- a field that does not survive the round trip is held, the others go on
-    created_at timestamptz not null default now(),
     unique (sync_def_id, field_no),
     check (not is_system_field or sync_direction = 'PULL_ONLY')
 );
-create unique index field_mappings_target on syncbridge.field_mappings (sync_def_id, target_column_name);
-create unique index field_mappings_source on syncbridge.field_mappings (sync_def_id, source_column_name, target_display_name);
+create index field_mappings_target on syncbridge.field_mappings (sync_def_id, target_column_name);
 
 -- ---------------------------------------------------------------- the ledger and the backlog
 
