@@ -83,7 +83,9 @@ def fingerprint(snapshot: TableSnapshot) -> bytes:
 
 
 def _relation(connection: Connection, table: TableRef) -> tuple[Any, ...]:
-    row = connection.execute(queries(_FILE)["relation"], [table.schema, table.name]).fetchone()
+    named = not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in table.schema + table.name)
+    found = connection.execute(queries(_FILE)["relation"], [table.schema, table.name]) if named else None
+    row = found.fetchone() if found is not None else None
     if row is None:
         raise NotFound(
             f"there is no table {table}, or this role may not see it: names are matched exactly, upper and lower case"

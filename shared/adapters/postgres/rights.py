@@ -220,14 +220,14 @@ def _data(connection: Connection, spec: SourceSpec) -> Iterator[Problem]:
         if nulls:
             yield Problem(
                 code="key_nulls",
-                message=f"{_count(nulls)} of {spec.table} have no value in the key ({key}): fill them, choose another key,"
+                message=f"{spec.table} has {_count(nulls)} without a value in the key ({key}): fill them, choose another key,"
                 " or sync a view that leaves them out",
                 where="key",
             )
         if doubles:
             yield Problem(
                 code="key_duplicates",
-                message=f"{_count(doubles, 'keys')} in ({key}) of {spec.table} belong to more than one row: add columns"
+                message=f"{spec.table} has {_count(doubles, 'keys')} in ({key}) that more than one row has: add columns"
                 " until the key is unique, or remove the doubles",
                 where="key",
             )
@@ -236,7 +236,7 @@ def _data(connection: Connection, spec: SourceSpec) -> Iterator[Problem]:
         if nulls:
             yield Problem(
                 code="cursor_nulls",
-                message=f"{_count(nulls)} of {spec.table} have no value in the cursor column {spec.cursor_column.name}:"
+                message=f"{spec.table} has {_count(nulls)} without a value in the cursor column {spec.cursor_column.name}:"
                 " their changes are found by the scheduled scan only",
                 where="cursor_column",
                 severity=Severity.WARNING,
