@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import gc
 import signal
+import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 from infra.simulator.server import listen
 from infra.simulator.service import Service, read_config
@@ -24,9 +24,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _run(arguments: argparse.Namespace, config: dict[str, Any] | None) -> None:
-    service = Service(arguments.data, config)
-    server, port, connections = await listen(service, arguments.host, arguments.port)
+async def _run(arguments: argparse.Namespace, service: Service) -> None:
+    try:
+        server, port, connections = await listen(service, arguments.host, arguments.port)
+    except OSError:
+        await service.close()
+        raise
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -48,15 +51,30 @@ def main() -> int:
     try:
         config = read_config(arguments.config) if arguments.config else None
     except (OSError, ValueError) as error:
-        print(f"the configuration cannot be read: {error}", file=sys.stderr)
-        return 2
-    if sys.platform == "win32":
-        asyncio.run(_run(arguments, config))
-    else:
-        import uvloop
+        return _complain(f"the configuration cannot be read: {error}")
+    try:
+        service = Service(arguments.data, config)
+    except ValueError as error:
+        return _complain(f"the configuration cannot be used: {error}")
+    except (OSError, sqlite3.Error) as error:
+        return _complain(
+            f"the data folder {arguments.data} cannot be used, is another simulator at work there? {error}"
+        )
+    try:
+        if sys.platform == "win32":
+            asyncio.run(_run(arguments, service))
+        else:
+            import uvloop
 
-        uvloop.run(_run(arguments, config))
+            uvloop.run(_run(arguments, service))
+    except OSError as error:
+        return _complain(f"port {arguments.port} cannot be used: {error}")
     return 0
+
+
+def _complain(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(folder / "simulator.db", isolation_level=None, timeout=5.0)
+        self.db = sqlite3.connect(folder / "simulator.db", isolation_level=None, timeout=1.0)
         self.db.execute("pragma locking_mode = exclusive")
         self.db.execute("pragma journal_mode = wal")
         self.db.execute("pragma synchronous = off")
