@@ -76,7 +76,7 @@ DECLARED: tuple[Setting, ...] = (
     Setting(
         name="SYNCBRIDGE_REQUEST_SECONDS",
         kind=float,
-        default="40",
+        default="80",
         meaning="How long one Graph request may take, in seconds. A worker writes only while its lease has room for it.",
     ),
     Setting(

@@ -21,7 +21,7 @@ class Limits:
     confirm_every: int = 100
     """Writes that may be unconfirmed at a time: what a crash makes doubtful."""
     lease: timedelta = timedelta(minutes=5)
-    request_timeout: timedelta = timedelta(seconds=40)
+    request_timeout: timedelta = timedelta(seconds=80)
     """Longer than any request can take; a worker writes only while its lease has room for it."""
     surface: timedelta = timedelta(minutes=15)
     """How long a request whose answer was lost may still take effect."""

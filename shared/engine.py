@@ -1,0 +1,322 @@
+"""The composition root: wires adapters to captures, settle and use cases. What functions, the poller and tests hold."""
+
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from shared import __version__
+from shared.adapters.graph.client import GraphClient
+from shared.adapters.hosts import HostRules
+from shared.adapters.metastore.audit import AuditStore
+from shared.adapters.metastore.backlog import BacklogStore
+from shared.adapters.metastore.budget import BudgetStore
+from shared.adapters.metastore.catalog import ConnectionStore, InstanceStore
+from shared.adapters.metastore.cursors import CursorStore
+from shared.adapters.metastore.definitions import DefinitionStore
+from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
+from shared.adapters.metastore.holds import HoldStore
+from shared.adapters.metastore.ledger import LedgerStore
+from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.retention import Retention
+from shared.adapters.metastore.runs import RunStore
+from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
+from shared.core.backlog import Lane
+from shared.core.catalog import DatabaseInstance, SharePointConnection
+from shared.core.definition import ChangeDetection, DefinitionState, SyncDefinition
+from shared.core.errors import ConfigurationError
+from shared.core.ids import DefinitionId, RunId
+from shared.core.lifecycle import RUNNABLE
+from shared.core.record import DefinitionRecord, compiled, scope_fingerprint_of
+from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
+from shared.core.schedule import next_due, parse_schedule, zone_of
+from shared.handles import Graphs, Secrets, Sources, timing_within
+from shared.ports import Clock, HoldRequest, IdSource
+from shared.settings import Settings
+from shared.settle.job import Limits, Tools
+from shared.usecases.choosing import capture_of
+from shared.usecases.steps import Captured, Settled, capture, settle
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class RandomIds:
+    """Random UUIDs."""
+
+    def uuid(self) -> UUID:
+        return uuid4()
+
+
+def identity_token(audience: str) -> str:
+    """A token of this process' own identity (managed identity, workload identity, or a developer's sign-in)."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential().get_token(f"{audience}/.default").token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The metastore, noun by noun."""
+
+    instances: InstanceStore
+    connections: ConnectionStore
+    inventory: InventoryStore
+    snapshots: SnapshotStore
+    definitions: DefinitionStore
+    plans: PlanStore
+    audit: AuditStore
+    backlog: BacklogStore
+    ledger: LedgerStore
+    scans: ScanStore
+    cursors: CursorStore
+    runs: RunStore
+    holds: HoldStore
+    retention: Retention
+
+
+class Engine:
+    """One per process. Nothing is connected before `open`."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock, ids: IdSource, metastore: Metastore, secrets: Secrets
+    ) -> None:
+        self.settings, self.clock, self.ids, self.secrets = settings, clock, ids, secrets
+        self.metastore = metastore
+        hosts = HostRules(allowed=settings.allowed_hosts)
+        self.stores = Stores(
+            instances=InstanceStore(metastore),
+            connections=ConnectionStore(metastore),
+            inventory=InventoryStore(metastore),
+            snapshots=SnapshotStore(metastore),
+            definitions=DefinitionStore(metastore),
+            plans=PlanStore(metastore),
+            audit=AuditStore(metastore),
+            backlog=BacklogStore(metastore),
+            ledger=LedgerStore(metastore),
+            scans=ScanStore(metastore),
+            cursors=CursorStore(metastore),
+            runs=RunStore(metastore),
+            holds=HoldStore(metastore),
+            retention=Retention(metastore),
+        )
+        self.sources = Sources(
+            secrets=secrets, hosts=hosts, pool_size=settings.pool_size, identity_token=identity_token
+        )
+        self.graphs = Graphs(
+            secrets=secrets,
+            hosts=hosts,
+            clock=clock,
+            ids=ids,
+            company=settings.company,
+            version=__version__,
+            timing=timing_within(settings.request_timeout),
+            budget=lambda connection, limit: BudgetStore(
+                metastore, tenant=connection.tenant_id, client=connection.client_id, limit=limit
+            ),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Engine":
+        """With the machine's clock and the environment's secrets. Settings of the app itself are no secrets to refer to."""
+        visible = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(
+                ("SYNCBRIDGE_", "AzureWebJobs", "WEBSITE_", "IDENTITY_", "MSI_", "APPLICATIONINSIGHTS_")
+            )
+        }
+        vault = key_vault(settings.key_vault_url) if settings.key_vault_url else None
+        secrets = Secrets(
+            resolver=SecretResolver(environ=visible, vault=vault),
+            key=SealingKey(key=settings.secret_key) if settings.secret_key else None,
+        )
+        metastore = Metastore(settings.metastore_dsn, max_size=settings.pool_size)
+        return cls(settings, clock=SystemClock(), ids=RandomIds(), metastore=metastore, secrets=secrets)
+
+    def open(self) -> None:
+        """Raises ConfigurationError when the metastore's schema is not this release's."""
+        self.metastore.open()
+        self.graphs.open()
+
+    def close(self) -> None:
+        self.graphs.close()
+        self.sources.close()
+        self.metastore.close()
+
+    # ---- who is who
+
+    def definition(self, definition: DefinitionId) -> tuple[DefinitionRecord, SyncDefinition]:
+        record = self.stores.definitions.get(definition)
+        return record, compiled(record)
+
+    def instance_of(self, record: DefinitionRecord) -> DatabaseInstance:
+        return self.stores.instances.get(record.instance_id)
+
+    def connection_of(self, record: DefinitionRecord) -> SharePointConnection:
+        return self.stores.connections.get(record.target.connection_id)
+
+    def tools(self, record: DefinitionRecord, definition: SyncDefinition, client: GraphClient) -> Tools:
+        stores = self.stores
+        return Tools(
+            source=self.sources.tables(self.instance_of(record)),
+            lists=self.graphs.lists(client, definition),
+            backlog=stores.backlog,
+            ledger=stores.ledger,
+            holds=stores.holds,
+            clock=self.clock,
+            ids=self.ids,
+            jitter=random.random,
+        )
+
+    def limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            page=settings.page_size,
+            lease=settings.lease,
+            request_timeout=settings.request_timeout,
+            surface=settings.surface,
+        )
+
+    # ---- runs
+
+    def start_run(
+        self, definition: DefinitionId, *, trigger: str, requested_by: str, run_type: RunType = RunType.PUSH
+    ) -> tuple[ActiveRun, bool]:
+        """The new run, or the one that is under way. Raises ConfigurationError when the definition is not active."""
+        record = self.stores.definitions.get(definition)
+        if record.state not in RUNNABLE:
+            raise ConfigurationError(
+                f"definition {record.name!r} is {record.state}: runs start when it is ACTIVE", code="not_active"
+            )
+        return self.stores.runs.start(
+            definition, run_type, trigger=trigger, requested_by=requested_by, run_id=RunId(self.ids.uuid())
+        )
+
+    def begin_run(self, definition: DefinitionId, run: RunId) -> int | None:
+        """How many settle activities the run may have; None: it is not to go on."""
+        if not self.stores.runs.begin(run, orchestration=f"run-{run.hex}"):
+            return None
+        record, compiled_definition = self.definition(definition)
+        if record.state not in RUNNABLE:
+            self.stores.runs.finish(
+                run, RunStatus.CANCELLED, code="not_active", message=f"the definition is {record.state}"
+            )
+            return None
+        if record.agreed_scope != scope_fingerprint_of(record):
+            request = HoldRequest(
+                kind="SCOPE_CHANGED",
+                explanation="the filter or the key of this definition changed since a person last agreed to it: "
+                "rows that are out of scope now would lose their items. Look at a plan, then release this hold.",
+                details={},
+            )
+            self.stores.holds.open(definition, request, run)
+        blocking = self.stores.holds.blocking(definition)
+        if blocking:
+            self.stores.runs.finish(run, RunStatus.HELD, code=blocking[0].kind.lower(), message=blocking[0].explanation)
+            return None
+        return compiled_definition.settle_concurrency
+
+    def capture(self, definition: DefinitionId, run: RunId) -> Captured:
+        record, spec = self.definition(definition)
+        stores = self.stores
+        kind = capture_of(spec, scan_seconds=record.scan_seconds, interval=self._interval(record))
+        began = self.clock.monotonic()
+        found = capture(
+            spec,
+            run,
+            kind,
+            source=self.sources.tables(self.instance_of(record)),
+            scans=stores.scans,
+            holds=stores.holds,
+            cursors=stores.cursors,
+            ledger=stores.ledger,
+        )
+        seconds = self.clock.monotonic() - began
+        if kind is ChangeDetection.SCAN:
+            stores.definitions.set_scan_seconds(definition, seconds)
+        stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, list(found.notes))
+        return found
+
+    def settle(self, definition: DefinitionId, run: RunId) -> Settled:
+        record, spec = self.definition(definition)
+        if record.state not in RUNNABLE or self.stores.holds.blocking(definition):
+            return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=None, more=False)
+        client = self.graphs.client(self.connection_of(record), Lane.PUSH)
+        tools = self.tools(record, spec, client)
+        try:
+            return settle(spec, run, tools, limits=self.limits(), seconds=self.settings.activity.total_seconds())
+        finally:
+            self.stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
+
+    def finish_run(self, definition: DefinitionId, run: RunId, *, held: bool, error: tuple[str, str] | None) -> None:
+        stores = self.stores
+        blocking = stores.holds.blocking(definition)
+        if held or blocking:
+            why = blocking[0] if blocking else HoldRequest(kind="HELD", explanation="a guard stopped it", details={})
+            stores.runs.finish(run, RunStatus.HELD, code=why.kind.lower(), message=why.explanation)
+        elif error is not None:
+            stores.runs.finish(run, RunStatus.FAILED, code=error[0], message=error[1])
+        elif stores.runs.failed_items(run):
+            stores.runs.finish(run, RunStatus.COMPLETED_WITH_ERRORS, code=None, message=None)
+        else:
+            stores.runs.finish(run, RunStatus.COMPLETED, code=None, message=None)
+
+    def unfinished_runs(self) -> Sequence[ActiveRun]:
+        return self.stores.runs.unfinished()
+
+    def abandon_run(self, definition: DefinitionId, run: RunId) -> None:
+        del definition
+        self.stores.runs.finish(
+            run,
+            RunStatus.FAILED,
+            code="orchestration_ended",
+            message="the run's orchestration ended without finishing it; what was left stays in the backlog",
+        )
+
+    def start_due_runs(self) -> list[ActiveRun]:
+        """Starts a run for every definition whose time has come; several ticks at once start each of them once."""
+        now = self.clock.now()
+        started = []
+        for record in self.stores.definitions.due(now):
+            following = next_due(
+                parse_schedule(record.draft.schedule),
+                last=now,
+                now=now,
+                zone=zone_of(record.draft.schedule_zone),
+            )
+            if not self.stores.definitions.set_next_run(record.id, was=record.next_run_at, next_run=following):
+                continue
+            if record.target.list_id is None or record.state is not DefinitionState.ACTIVE:
+                continue
+            run, created = self.start_run(record.id, trigger="SCHEDULE", requested_by="schedule")
+            if created:
+                started.append(run)
+        return started
+
+    def housekeeping(self) -> None:
+        settings = self.settings
+        self.stores.retention.sweep(
+            runs=settings.retain_runs, conflicts=settings.retain_conflicts, tombstones=settings.retain_tombstones
+        )
+
+    def _interval(self, record: DefinitionRecord) -> timedelta:
+        """Between two runs by the schedule; what AUTO measures a scan against."""
+        schedule, zone, now = (
+            parse_schedule(record.draft.schedule),
+            zone_of(record.draft.schedule_zone),
+            self.clock.now(),
+        )
+        first = next_due(schedule, last=now, now=now, zone=zone)
+        return next_due(schedule, last=first, now=first, zone=zone) - first
