@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 _BOUNDS = re.compile(r"(?:\[-?[0-9]+:-?[0-9]+\])+=", re.ASCII)
 _ELEMENT = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>(?:[^",{}\\]|\\.)+)', re.DOTALL)
+_SPACES = " \t\n\r\v\f"
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -37,7 +38,7 @@ def _element(found: re.Match[str]) -> str | None:
     if found["bare"] is None:
         return _ESCAPE.sub(r"\1", found["quoted"])
     bare = found["bare"]
-    return None if bare.upper() == "NULL" else _ESCAPE.sub(r"\1", bare.strip())
+    return None if bare.upper() == "NULL" else _ESCAPE.sub(r"\1", bare.strip(_SPACES))
 
 
 def print_array(elements: Sequence[str]) -> str:
