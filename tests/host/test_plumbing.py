@@ -113,6 +113,7 @@ def test_a_message_that_keeps_failing_is_tried_three_times_and_ends_in_the_poiso
 
 
 def test_a_message_that_is_not_base64_goes_to_the_poison_queue_unread(plumbing: Plumbing):
+    plumbing.send("makes the queue")
     with plumbing.queue(plumbing.names["INBOX"]) as queue:
         queue.send_message("plain text!")
     until(lambda: "plain text!" in plumbing.drained(plumbing.names["INBOX"] + "-poison"))

@@ -36,7 +36,7 @@ async def _serve(host: Host, ready_file: Path | None) -> None:
         loop.add_signal_handler(number, stop.set)
     async with host:
         print(f"Functions host (local stand-in) on {host.url}")
-        print("\n".join(describe(host.functions, host.front, host.url)))
+        print("\n".join(describe(host.functions, host.front, host.url)), flush=True)
         if host.keys.enforced and sys.stdout.isatty():  # a log file is no place for keys; --ready-file is
             print(f"Function key: {host.keys.function}\nMaster key: {host.keys.master}", flush=True)
         if ready_file is not None:
