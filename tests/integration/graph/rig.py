@@ -71,11 +71,16 @@ class Rig:
         self.budget = OpenBudget()
         self.endpoints: Endpoints = custom_endpoints(url, url, allowed_hosts=frozenset({"127.0.0.1"}))
         self._tokens: dict[tuple[str, str], TokenSource] = {}
-        self.ask("POST", "reset")
-        self.ask("PUT", "knobs", {"throttling": False})
+        self.reset()
         sites = self.ask("GET", "tenants")["tenants"][0]["sites"]
         self.sites = {site["path"]: SiteId(site["id"]) for site in sites}
         self.site = self.sites["/sites/hr"]
+
+    def reset(self) -> None:
+        """Empty the simulator; tokens die with it."""
+        self._tokens.clear()
+        self.ask("POST", "reset")
+        self.knobs(throttling=False)
 
     def close(self) -> None:
         self.http.close()

@@ -1,0 +1,251 @@
+"""Sites, lists, rights, health and subscriptions, as set-up and the webhooks use them."""
+
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from shared.adapters.graph.admin import GraphAdmin
+from shared.adapters.graph.auth import ClientSecret, token_source
+from shared.adapters.graph.rights import PROBE_LIST
+from shared.adapters.graph.sites import team_site
+from shared.adapters.graph.subscriptions import MAX_LIFE, Subscriptions
+from shared.core.catalog import Health
+from shared.core.definition import FieldKind
+from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SyncError
+from shared.core.problems import Severity
+from tests.integration.graph.rig import CONNECTION, READER, SELECTED, SYNC, TENANT, RealClock, Rig, plan
+
+HOST = "https://contoso.sharepoint.com"
+
+
+def admin(rig: Rig, app: tuple[str, str] = SYNC) -> GraphAdmin:
+    return GraphAdmin(rig.client(app), CONNECTION)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        (f"{HOST}/sites/hr", "/sites/hr"),
+        (f"{HOST}/sites/hr/", "/sites/hr"),
+        (f"{HOST}:443/sites/hr?web=1#x", "/sites/hr"),
+        (f"{HOST}/sites/hr/Lists/Projects/AllItems.aspx", "/sites/hr"),
+        (f"{HOST}/sites/hr/SitePages/Home.aspx", "/sites/hr"),
+        (f"{HOST}/sites/hr/Shared%20Documents/Forms/AllItems.aspx", "/sites/hr"),
+        (f"{HOST}/sites/hr/onboarding/Lists/X", "/sites/hr/onboarding"),
+        (f"{HOST}/sites/hr/onboarding", "/sites/hr/onboarding"),
+        (f"{HOST}/sites/hr/nothing/here", "/sites/hr"),
+        (f"{HOST}/sites/field-team", "/sites/field-team"),
+        (f"{HOST}/sites/field-team-planning", "/sites/field-team-planning"),
+    ],
+)
+def test_a_site_is_found_by_any_url_in_it(rig: Rig, url: str, path: str) -> None:
+    (found,) = admin(rig).find_sites(url=url)
+    assert found.site_id == rig.sites[path]
+    assert found.display_name
+
+
+def test_the_root_site_is_found_by_the_bare_host(rig: Rig) -> None:
+    (found,) = admin(rig).find_sites(url=HOST)
+    assert found.web_url.rstrip("/") == HOST
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "contoso", "http://contoso.sharepoint.com/sites/hr", "https://", "https://a:b@contoso.sharepoint.com/sites/hr",
+     "https://contoso.sharepoint.com:444/sites/hr", "https://contoso.sharepoint.com/sites/..%2fhr",
+     "https://contoso.sharepoint.com/sites/%2e%2e/hr", "https://contoso.sharepoint.com/sites/\r\nhr", "file:///etc/passwd",
+     "https://[::1", "https://contoso.sharepoint.com/" + "x" * 3000],
+)  # fmt: skip
+def test_what_is_no_url_of_a_site_is_refused_before_anything_is_asked(rig: Rig, url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        admin(rig).find_sites(url=url)
+    assert caught.value.code == "bad_site_url"
+
+
+def test_an_unknown_site_and_a_foreign_host_are_told_apart(rig: Rig) -> None:
+    with pytest.raises(NotFound):
+        admin(rig).find_sites(url=f"{HOST}/sites/nowhere")
+    with pytest.raises(ConfigurationError) as caught:
+        admin(rig).find_sites(url="https://fabrikam.sharepoint.com/sites/hr")
+    assert caught.value.code == "wrong_host"
+
+
+def test_sites_are_searched_by_words_unless_only_some_are_granted(rig: Rig) -> None:
+    found = admin(rig).find_sites(search="Field")
+    assert {one.site_id for one in found} == {rig.sites["/sites/field-team"], rig.sites["/sites/field-team-planning"]}
+    with pytest.raises(PermissionMissing) as caught:
+        admin(rig, SELECTED).find_sites(search="Field")
+    assert "URL" in caught.value.remedy
+    assert admin(rig, SELECTED).find_sites(url=f"{HOST}/sites/hr")
+
+
+def test_a_site_is_asked_for_in_one_way(rig: Rig) -> None:
+    for arguments in ({}, {"search": "x", "url": HOST}, {"search": "  "}, {"search": "x" * 300}):
+        with pytest.raises(ConfigurationError):
+            admin(rig).find_sites(**arguments)
+
+
+def test_a_teams_site_is_found_by_its_group(rig: Rig) -> None:
+    found = team_site(rig.client(), CONNECTION, "55555555-5555-5555-5555-555555555555")
+    assert found.site_id in rig.sites.values()
+    with pytest.raises(InvariantViolated):
+        team_site(rig.client(), CONNECTION, "../x")
+
+
+def test_lists_are_an_inventory_that_says_which_cannot_be_used(rig: Rig) -> None:
+    made = rig.provisioner().provision(plan())
+    known = {one.list_id: one for one in admin(rig).lists(rig.site)}
+    assert known[made.list_id].display_name == "Projects"
+    assert GraphAdmin.refusal(known[made.list_id]) is None
+    (library,) = [one for one in admin(rig).lists(rig.sites["/sites/sales"]) if one.template == "documentLibrary"]
+    assert "document library" in str(GraphAdmin.refusal(library))
+
+
+def test_columns_are_shown_with_their_kinds_hidden_ones_too(rig: Rig) -> None:
+    made = rig.provisioner().provision(plan())
+    columns = {one.name: one for one in admin(rig).columns(rig.site, made.list_id)}
+    assert columns["SyncBridgeKey"].hidden
+    assert (columns["amount"].kind, columns["status"].kind) == (FieldKind.NUMBER, FieldKind.CHOICE)
+    assert (columns["ID"].kind, columns["Modified"].read_only) == (FieldKind.COUNTER, True)
+
+
+# ---------------------------------------------------------------- rights
+
+
+def left_over(rig: Rig) -> bool:
+    return any(one["title"] == PROBE_LIST for one in rig.all_lists())
+
+
+def test_an_application_with_all_rights_has_no_problem_and_leaves_nothing_behind(rig: Rig) -> None:
+    assert admin(rig).check_rights(rig.site) == ()
+    assert admin(rig, SELECTED).check_rights(rig.site) == ()
+    assert not left_over(rig)
+
+
+def test_a_reader_lacks_managing_and_with_a_list_writing(rig: Rig) -> None:
+    made = rig.provisioner().provision(plan())
+    unknown = admin(rig, READER).check_rights(rig.site)
+    assert [(one.code, one.severity) for one in unknown] == [
+        ("manage_right_missing", Severity.WARNING),
+        ("write_right_unknown", Severity.WARNING),
+    ]
+    known = admin(rig, READER).check_rights(rig.site, made.list_id)
+    assert [(one.code, one.severity) for one in known] == [
+        ("manage_right_missing", Severity.WARNING),
+        ("write_right_missing", Severity.ERROR),
+    ]
+    assert all("Sites.Selected" in str(one.remedy) for one in known)
+
+
+def test_a_site_that_was_not_granted_lacks_reading(rig: Rig) -> None:
+    (problem,) = admin(rig, SELECTED).check_rights(rig.sites["/sites/sales"])
+    assert problem.code == "read_right_missing"
+
+
+def test_a_check_that_was_killed_is_cleaned_up_by_the_next(rig: Rig) -> None:
+    rig.faults(({"method": "DELETE", "path": "/lists/[^/]+$"}, {"kind": "reset"}))
+    with pytest.raises(SyncError):
+        admin(rig).check_rights(rig.site)
+    assert left_over(rig)
+    rig.calm()
+    assert admin(rig).check_rights(rig.site) == ()
+    assert not left_over(rig)
+
+
+# ---------------------------------------------------------------- health
+
+
+def test_health_says_whether_credentials_are_accepted(rig: Rig) -> None:
+    assert admin(rig).health().health is Health.HEALTHY
+    assert admin(rig, SELECTED).health().health is Health.HEALTHY
+    bad = admin(rig, (SYNC[0], "canary-secret")).health()
+    assert bad.health is Health.DEGRADED
+    assert bad.details["code"] == "credentials_refused"
+    assert "AADSTS7000215" in bad.details["graph"]
+    assert "canary" not in repr(bad)
+    rig.faults(({"path": "/sites/root"}, {"kind": "reset"}))
+    assert admin(rig).health().health is Health.UNREACHABLE
+
+
+def test_a_secret_stands_in_no_error_and_no_repr(rig: Rig) -> None:
+    credential = ClientSecret(secret="canary-secret")
+    source = token_source(
+        rig.endpoints, tenant=TENANT, client_id=SYNC[0], credential=credential, http=rig.http, clock=RealClock()
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        source.bearer()
+    for text in (repr(caught.value), caught.value.message, repr(credential), repr(source)):
+        assert "canary" not in text
+
+
+def test_a_token_is_fetched_once_and_renewed_when_asked(rig: Rig) -> None:
+    source = rig.tokens()
+    first = source.bearer()
+    assert source.bearer() == first
+    assert source.bearer(renew=True) != first
+
+
+# ---------------------------------------------------------------- subscriptions
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        token = parse_qs(urlsplit(self.path).query).get("validationToken", [""])[0]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        self.wfile.write(token.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class calls it so
+        pass
+
+
+@pytest.fixture
+def receiver() -> object:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def soon(hours: float) -> datetime:
+    return (RealClock().now() + timedelta(hours=hours)).replace(microsecond=0)
+
+
+def test_a_subscription_is_made_found_renewed_and_deleted(rig: Rig, receiver: str) -> None:
+    rig.knobs(allow_loopback_http=True)
+    made = rig.provisioner().provision(plan())
+    subscriptions = Subscriptions(rig.client())
+    one = subscriptions.create(
+        rig.site, made.list_id, notification_url=receiver, client_state="s" * 40, expires=soon(1)
+    )
+    assert made.list_id in one.resource
+    assert subscriptions.mine() == [one]
+    longer = subscriptions.renew(one.id, expires=soon(48))
+    assert longer is not None
+    assert longer.expires > one.expires
+    subscriptions.delete(one.id)
+    subscriptions.delete(one.id)
+    assert subscriptions.mine() == []
+    assert subscriptions.renew(one.id, expires=soon(48)) is None
+
+
+def test_a_subscription_that_graph_cannot_validate_is_refused_with_words(rig: Rig) -> None:
+    made = rig.provisioner().provision(plan())
+    subscriptions = Subscriptions(rig.client())
+    with pytest.raises(ConfigurationError) as caught:
+        subscriptions.create(
+            rig.site, made.list_id, notification_url="http://127.0.0.1:9/x", client_state="s", expires=soon(1)
+        )
+    assert caught.value.code == "subscription_refused"
+    with pytest.raises(ConfigurationError):
+        subscriptions.create(
+            rig.site, made.list_id, notification_url="https://x.example", client_state="s" * 200, expires=soon(1)
+        )
+    assert timedelta(days=29) < MAX_LIFE < timedelta(days=30)
