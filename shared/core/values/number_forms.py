@@ -76,14 +76,19 @@ def shortest(value: float) -> str:
 
 def fits_single(value: float) -> bool:
     """Whether `real` gives this number back: its shortest text that names the nearest float4 means the same number."""
-    try:
-        packed = struct.pack("f", value)
-    except OverflowError:
+    packed = _single(value)
+    if packed is None:
         return False
-    nearest = struct.unpack("f", packed)[0]
-    spelled = next(text for text in (f"{nearest:.{digits}g}" for digits in range(1, 10)) if _packs_to(text, packed))
+    nearest = struct.unpack("<f", packed)[0]
+    spelled = next(
+        text for text in (f"{nearest:.{digits}g}" for digits in range(1, 10)) if _single(float(text)) == packed
+    )
     return Decimal(spelled) == Decimal(repr(value))
 
 
-def _packs_to(text: str, packed: bytes) -> bool:
-    return struct.pack("f", float(text)) == packed
+def _single(value: float) -> bytes | None:
+    """The nearest float4; None beyond its range."""
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:
+        return None

@@ -51,6 +51,7 @@ from tests.unit.core.make import a_field, a_type
         (single_text, "0.1", "0.1"),
         (single_text, "0.123456789", None),
         (single_text, "1e39", None),
+        (single_text, "3.4028235e38", "3.4028235e+38"),
         (single_text, "-Infinity", "-Infinity"),
         (date_text, "2024-02-29", "2024-02-29"),
         (date_text, "2100-02-29", None),
@@ -324,7 +325,7 @@ def test_times_are_cut_to_the_second_and_never_rounded_up():
 def test_a_date_is_sent_as_noon_and_read_from_a_midnight_that_is_an_hour_off():
     field, berlin = a_field(FieldKind.DATE, "date"), ZoneInfo("Europe/Berlin")
     assert to_item(field, "2024-03-31", berlin) == {"Col": "2024-03-31T10:00:00Z"}
-    for stored in ("2024-03-30T22:00:00Z", "2024-03-30T23:00:00Z", "2024-03-31T00:00:00Z"):
+    for stored in ("2024-03-30T22:00:00Z", "2024-03-30T23:00:00Z", "2024-03-31T00:00:00Z", "2024-03-31T19:30:00Z"):
         assert from_item(field, {"Col": stored}, berlin) == "2024-03-31"
 
 
