@@ -128,7 +128,7 @@ class _Locked(ABC):
                 raise GraphUnavailable(
                     f"The token endpoint cannot be reached ({type(error).__name__}).", code="no_token"
                 ) from None
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (msal.exceptions.MsalError, ValueError, KeyError, TypeError, AttributeError) as error:
                 # MSAL raises these for answers that are no token answers; their texts may quote what was sent.
                 raise GraphUnavailable(
                     f"The token endpoint gave no usable answer ({type(error).__name__}).", code="no_token"
@@ -265,7 +265,9 @@ class _MsalHttp:
         return self._http.get(url, params=params, headers=headers)
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
-        return self._http.post(url, params=params, data=data, headers=headers)
+        # MSAL signs assertions as bytes, which httpx would print as b'…'.
+        form = {name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()}
+        return self._http.post(url, params=params, data=form, headers=headers)
 
     def close(self) -> None:
         """The client belongs to the process."""
