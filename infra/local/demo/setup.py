@@ -48,7 +48,7 @@ def register_database(work: Work) -> str:
                 "db_name": SOURCE,
                 "db_user": ROLE,
                 "secret": {"value": work.stack.state.source_password},
-                "tls_mode": "disable",
+                "tls_mode": "disable",  # a server on loopback
             },
         )
     with report.step("test it") as step:
@@ -62,7 +62,8 @@ def introspect(work: Work, instance: str, table: str) -> None:
     """Look at a table's columns, keys and indexes."""
     with work.report.step(f"introspect business.{table}") as step:
         seen = work.api.post(f"/database-instances/{instance}/introspect", {"schema": "business", "table": table})
-        step.note = f"{len(seen['columns'])} columns"
+        (only,) = seen["tables"]
+        step.note = f"{len(only['columns'])} columns, {len(only['indexes'])} indexes"
 
 
 def register_sharepoint(work: Work, tenant: Tenant) -> str:
@@ -89,10 +90,16 @@ def register_sharepoint(work: Work, tenant: Tenant) -> str:
 def find_site(work: Work, connection: str) -> str:
     """The Graph id of the site named Projects."""
     with work.report.step("discover the site"):
-        found = work.api.get(f"/sharepoint-connections/{connection}/sites", search="Projects")
-        sites = found["sites"] if isinstance(found, dict) else found
+        sites = work.api.get(f"/sharepoint-connections/{connection}/sites", search="Projects")
         require([site["display_name"] for site in sites], ["Projects"], "sites found")
     return str(sites[0]["site_id"])
+
+
+def mappings(columns: Sequence[str], *, title: str) -> list[dict[str, str]]:
+    """Field mappings with what the product proposes for each column's type; one column fills the list's Title."""
+    return [
+        {"source_column_name": name} | ({"target_column_name": "Title"} if name == title else {}) for name in columns
+    ]
 
 
 def define(work: Work, body: Mapping[str, object]) -> Json:
@@ -107,9 +114,9 @@ def plan(work: Work, definition: str, *, rows: int) -> None:
     """A dry run says what a push would do and cost."""
     with work.report.step("plan") as step:
         planned = work.api.post(f"/sync-definitions/{definition}/plan")
-        require(planned["create"], rows, "items that the plan would create")
-        step.count, step.ru = planned["create"], planned["ru"]
-        step.note = "to create, nothing written"
+        require(planned["counts"]["create"], rows, "items that the plan would create")
+        step.count, step.ru = rows, planned["cost"]["ru"]
+        step.note = f"{rows:,} to create, nothing written yet"
 
 
 def provision(work: Work, definition: str) -> Ready:

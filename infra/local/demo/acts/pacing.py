@@ -38,7 +38,7 @@ def run(work: Work, *, instance: str) -> Mapping[str, object]:
             "site_id": setup.find_site(work, connection_id),
             "list_name": "Customers",
             "row_filter": _FILTER,
-            "field_mappings": [{"source_column_name": name, "is_title": name == "name"} for name in _COLUMNS],
+            "field_mappings": setup.mappings(_COLUMNS, title="name"),
         },
     )["id"]
     ready = setup.provision(work, definition)

@@ -39,7 +39,7 @@ def run(work: Work, *, instance: str, projects: int) -> Mapping[str, object]:
             "sharepoint_connection_id": connection,
             "site_id": site,
             "list_name": "Projects",
-            "field_mappings": [{"source_column_name": name, "is_title": name == "name"} for name in _COLUMNS],
+            "field_mappings": setup.mappings(_COLUMNS, title="name"),
         },
     )["id"]
     setup.plan(work, definition, rows=projects)
