@@ -28,7 +28,7 @@ class Batching:
 
     def handle(self, request: Request, entry: Entry) -> Answer:
         """POST /$batch, with the faults that hit the envelope."""
-        fired = self._graph.faults.choose(request)
+        fired = self._graph.faults.choose(request, self._auth.claimed_app(request))
         if fired is not None:
             entry.fault = fired.kind if not fired.after else f"{fired.kind} after"
             if not fired.after and fired.kind not in ("late", "batch_vendor"):

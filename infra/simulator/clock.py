@@ -96,8 +96,9 @@ class Clock:
         finally:
             self._skew = 0.0
 
-    def clear(self) -> None:
-        """Forget all timers."""
+    def reset(self) -> None:
+        """Back to real time, without timers."""
+        self.mode, self._offset, self._frozen, self._skew = "real", 0.0, 0.0, 0.0
         self._timers.clear()
         self._arm()
 

@@ -82,6 +82,9 @@ class Fired:
     value: Any = None
     pick: float = 0.0  # for faults that choose something inside an answer
     answer: str = "status"
+    code: str = ""
+    message: str = ""
+    inner_code: str = ""
 
     def response(self) -> Response:
         """What the client gets instead of the real answer."""
@@ -106,7 +109,9 @@ class Fired:
                 )
             case _:
                 code, message = _CODES.get(self.status, ("generalException", "General exception while processing"))
-                inner = {"code": "throttledRequest"} if self.status == 429 else {}
+                code, message = self.code or code, self.message or message
+                named = self.inner_code or ("throttledRequest" if self.status == 429 and not self.code else "")
+                inner = {"code": named} if named else {}
                 return Response(
                     status=self.status,
                     headers=headers,
@@ -207,6 +212,17 @@ def _rule(number: int, entry: Any, seed: Any) -> _Rule:
         raise Unfit(f"rule {number}: nth is a list of numbers from 1 on")
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise Unfit(f"rule {number}: rate is between 0 and 1")
+    headers = fault.get("headers")
+    if headers is not None and not (
+        isinstance(headers, dict) and all(f"{name}{value}".isprintable() for name, value in headers.items())
+    ):
+        raise Unfit(f"rule {number}: headers is an object of printable texts")
+    if not str(fault.get("retry_after", "")).isprintable():
+        raise Unfit(f"rule {number}: retry_after is a printable text or a number")
+    for name in ("seconds", "requests"):
+        amount = fault.get(name, 0)
+        if isinstance(amount, bool) or not isinstance(amount, int | float):
+            raise Unfit(f"rule {number}: {name} is a number")
     status = fault.get("status", 503)
     if not isinstance(status, int) or not 400 <= status <= 599:
         raise Unfit(f"rule {number}: status is between 400 and 599")
@@ -259,11 +275,19 @@ def _fired(rule: _Rule, request: Request) -> Fired:
         requests=int(fault.get("requests", 0)),
         field=str(fault.get("field", "")),
         body=str(fault.get("body", "graph")),
-        headers=(("Retry-After", str(wait)),) if wait is not None else (),
+        headers=((("Retry-After", str(wait)),) if wait is not None else ()) + _headers(fault),
+        code=str(fault.get("code", "")),
+        message=str(fault.get("message", "")),
+        inner_code=str(fault.get("inner_code", "")),
         value=fault.get("value"),
         pick=dice.random(),
         answer=str(fault.get("answer", "status")),
     )
+
+
+def _headers(fault: dict[str, Any]) -> Headers:
+    """More headers for the fault's answer, such as RateLimit-Reset."""
+    return tuple((str(name), str(value)) for name, value in (fault.get("headers") or {}).items())
 
 
 def _rough(rule: _Rule, request: Request) -> Fired:

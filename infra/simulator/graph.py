@@ -35,8 +35,7 @@ class Graph:
 
     def single(self, request: Request, entry: Entry, identity: Identity | None) -> Answer:
         """One request, inner ones with the identity of their batch. `entry` gets cost, app and fault."""
-        app = identity.app.client_id if identity else ""
-        fired = self.faults.choose(request, app)
+        fired = self.faults.choose(request, identity.app.client_id if identity else self._auth.claimed_app(request))
         if fired is not None:
             entry.fault = fired.kind if not fired.after else f"{fired.kind} after"
             if fired.kind == "late":

@@ -171,6 +171,7 @@ class Notices:
         if self._world.knobs["notification_paused"] or not endpoint.waiting:
             return
         notices, endpoint.waiting = list(endpoint.waiting.values()), {}
+        self._world.dice.shuffle(notices)  # no order is promised
         doubled = self._world.knobs["notification_repeat_rate"] and self._world.chance("notification_repeat_rate")
         for _ in range(2 if doubled else 1):
             self._start(url, notices, 0, self._world.clock.now())

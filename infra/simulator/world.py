@@ -105,13 +105,12 @@ class World:
         self.load()
 
     def reset(self) -> None:
-        self.clock.clear()
+        self.clock.reset()
         self.store.wipe()
         self.rows.reload()
         self.load()
         self.knobs.reset()
         self.rules.mend_all()
-        self.clock.__init__()  # type: ignore[misc]
         self.budget.clear()
         self.journal.clear()
 

@@ -264,6 +264,8 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_reason(sim: Client) -> Non
         ({"rules": [{"fault": {"kind": "status", "status": 200}}]}, "status is between"),
         ({"rules": [{"fault": {"kind": "status"}, "match": {"path": "("}}]}, "regular expression"),
         ({"preset": "calm"}, "no preset calm"),
+        ({"rules": [{"fault": {"kind": "status", "headers": {"a": "b\r\nc: d"}}}]}, "printable"),
+        ({"rules": [{"fault": {"kind": "slow", "seconds": "long"}}]}, "seconds is a number"),
     ):
         assert words in sim.control("PUT", "faults", plan, status=400)["error"]["message"]
 
@@ -289,3 +291,35 @@ def test_a_client_that_hangs_up_in_a_silence_harms_nobody(sim: Client) -> None:
     sim.control("DELETE", "faults")
 
     assert sim.graph("GET", "/sites/root").status_code == 200
+
+
+def test_a_fault_may_hit_one_app_only(sim: Client) -> None:
+    _ = sim.site
+    sim.faults({"app": "5afe0000-0000-4000-8000-00000000004d"}, {"kind": "status", "status": 500})
+    reader = sim.token(("5afe0000-0000-4000-8000-00000000004d", "simulator-read-secret"))
+
+    answer = sim.http.get("/v1.0/sites/root", headers={"Authorization": f"Bearer {reader}"})
+
+    assert answer.status_code == 500
+    assert sim.graph("GET", "/sites/root").status_code == 200
+
+
+def test_a_fault_chooses_its_codes_and_headers(sim: Client) -> None:
+    _ = sim.site
+    fault = {
+        "kind": "status",
+        "status": 410,
+        "code": "resyncChangesUploadDifferences",
+        "message": "Resync",
+        "inner_code": "resyncRequired",
+        "retry_after": "Wed, 21 Oct 2026 07:28:00 GMT",
+        "headers": {"RateLimit-Reset": "90"},
+    }
+    sim.faults({}, fault)
+
+    answer = sim.graph("GET", "/sites/root")
+
+    assert answer.status_code == 410
+    assert answer.json()["error"]["code"] == "resyncChangesUploadDifferences"
+    assert answer.json()["error"]["innerError"]["code"] == "resyncRequired"
+    assert (answer.headers["Retry-After"], answer.headers["RateLimit-Reset"]) == ("Wed, 21 Oct 2026 07:28:00 GMT", "90")
