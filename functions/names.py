@@ -9,6 +9,8 @@ SCHEDULE_TICK = "schedule_tick"
 MANUAL_RUN = "manual_run"
 CONTROL_API = "control_api"
 HEALTH = "health"
+API_DOCS = "api_docs"
+API_DOCUMENT = "api_document"
 
 CONTINUE_AS_NEW_LAPS = 25
 """Settle laps in one orchestration history; its length stays bounded, whatever the backlog."""

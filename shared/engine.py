@@ -305,6 +305,67 @@ class Engine:
                 started.append(run)
         return started
 
+    def cancel_run(self, run: RunId) -> RunRecord:
+        """The steps that are under way finish their page; nothing new is started."""
+        self.stores.runs.finish(run, RunStatus.CANCELLED, code="cancelled", message="cancelled by a person")
+        return self.stores.runs.get(run)
+
+    def run_view(self, record: RunRecord, *, progress: bool = False) -> dict[str, Any]:
+        """A run for people; with its backlog and the time left at the budget's pace while it is under way."""
+        view = run_document(record)
+        if progress and record.status in (RunStatus.QUEUED, RunStatus.RUNNING):
+            counts = self.stores.backlog.counts(record.definition)
+            definition = self.stores.definitions.get(record.definition)
+            cost = estimate(Workload(updates=counts.due + counts.later), ceiling_of(self.connection_of(definition)))
+            view["backlog"] = _counts(counts)
+            view["eta_seconds"] = round(cost.time.total_seconds(), 1)
+        return view
+
+    # ---- by hand
+
+    def backlog_of(self, definition: DefinitionId) -> dict[str, Any]:
+        self.stores.definitions.get(definition)
+        return _counts(self.stores.backlog.counts(definition))
+
+    def mark_keys(self, definition: DefinitionId, identities: Sequence[Identity], *, reason: Reason) -> int:
+        _, spec = self.definition(definition)
+        return drive(
+            mark_keys(spec, identities, backlog=self.stores.backlog, reason=reason, lane=Lane.BACKFILL)
+        )
+
+    def mark_rows(self, definition: DefinitionId, condition: Scope | None, *, reason: Reason) -> int:
+        record, spec = self.definition(definition)
+        return drive(
+            mark_matching(
+                spec,
+                condition,
+                source=self.sources.tables(self.instance_of(record)),
+                backlog=self.stores.backlog,
+                reason=reason,
+                lane=Lane.BACKFILL,
+            )
+        )
+
+    def release_hold(self, hold: UUID, *, reason: str, actor: str) -> dict[str, Any]:
+        """Releasing SCOPE_CHANGED agrees to the scope as it is now."""
+        released = self.stores.holds.release(hold, reason=reason, actor=actor)
+        if released["kind"] == "SCOPE_CHANGED":
+            record = self.stores.definitions.get(DefinitionId(released["definition_id"]))
+            self.stores.definitions.agree_scope(record.id, scope_fingerprint_of(record), actor=actor)
+        return released
+
+    def health(self) -> dict[str, Any]:
+        """`status` is ok when the metastore answers with this release's schema."""
+        try:
+            problem = schema_problem(self.settings.metastore_dsn)
+        except SyncError as error:
+            problem = error.message
+        return {
+            "status": "ok" if problem is None else "unavailable",
+            "version": __version__,
+            "metastore": problem or "ok",
+        }
+
     def housekeeping(self) -> None:
         settings = self.settings
         self.stores.retention.sweep(
@@ -320,3 +381,15 @@ class Engine:
         )
         first = next_due(schedule, last=now, now=now, zone=zone)
         return next_due(schedule, last=first, now=first, zone=zone) - first
+
+
+def _counts(counts: BacklogCounts) -> dict[str, Any]:
+    return {
+        "due": counts.due,
+        "later": counts.later,
+        "parked": counts.parked,
+        "awaiting_approval": counts.awaiting_approval,
+        "held": counts.held,
+        "next_due_at": counts.next_due_at,
+        "oldest_marked_at": counts.oldest_marked_at,
+    }

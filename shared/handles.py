@@ -173,7 +173,7 @@ class Graphs:
 
     def client(self, connection: SharePointConnection, lane: Lane) -> GraphClient:
         assert self._http is not None, "the engine is open"  # noqa: S101
-        endpoints = self._endpoints(connection)
+        endpoints = self.endpoints(connection)
         return GraphClient(
             http=self._http,
             cloud=endpoints,
@@ -193,7 +193,7 @@ class Graphs:
     def admin(self, connection: SharePointConnection) -> GraphAdmin:
         return GraphAdmin(self.client(connection, Lane.PEOPLE), connection.id)
 
-    def _endpoints(self, connection: SharePointConnection) -> Endpoints:
+    def endpoints(self, connection: SharePointConnection) -> Endpoints:
         if connection.cloud is Cloud.CUSTOM:
             return custom_endpoints(
                 connection.graph_url or "", connection.login_url or "", allowed_hosts=self.hosts.names

@@ -1,6 +1,6 @@
 """A definition as the control plane keeps it, from the first draft on; `compiled` is what the engine works from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.core.definition import DefinitionState, FieldMapping, SourceSpec, SyncDefinition, TargetList
@@ -117,3 +117,11 @@ def source_spec(record: DefinitionRecord) -> SourceSpec:
 def scope_fingerprint_of(record: DefinitionRecord) -> bytes:
     scope = None if record.draft.row_filter is None else parse(record.draft.row_filter)
     return scope_fingerprint(record.key, scope, record.soft_delete_column)
+
+
+def preview(record: DefinitionRecord) -> SyncDefinition:
+    """As `compiled`, also before there is a list: for plans. Nothing can be written with it then."""
+    if record.target.list_id is not None and record.target.key_column is not None:
+        return compiled(record)
+    placeholder = replace(record.target, list_id=ListId("00000000-0000-0000-0000-000000000000"), key_column="-")
+    return compiled(replace(record, target=placeholder))

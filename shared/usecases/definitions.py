@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
-from shared.core.definition import DefinitionState
+from shared.core.definition import ChangeDetection, DefinitionState
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
@@ -115,6 +115,22 @@ def provision(
     if bound == record:
         return record, made
     return definitions.save(bound, actor=actor), made
+
+
+def health_of(record: DefinitionRecord) -> tuple[str, ...]:
+    """What is limited or missing, a sentence each."""
+    said = []
+    if record.target.list_id is None:
+        said.append("The list is not provisioned yet.")
+    elif not record.target.keeps_versions:
+        said.append(
+            "The list keeps no version history: what became of a write whose answer was lost is told by comparing values."
+        )
+    if record.draft.change_detection is ChangeDetection.WATERMARK:
+        said.append("The watermark does not see deletes: a scan finds them once a day.")
+    if record.state_reason:
+        said.append(f"{record.state.value.capitalize()}: {record.state_reason}")
+    return tuple(said)
 
 
 def list_plan(record: DefinitionRecord) -> ListPlan:

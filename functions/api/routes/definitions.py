@@ -1,0 +1,370 @@
+"""Sync definitions: drafted, checked, planned, provisioned, and moved through their life."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from functions.api.deps import Actor, TheEngine
+from functions.api.schemas import (
+    DefinitionIn,
+    DefinitionOut,
+    FieldMappingIn,
+    FieldMappingOut,
+    StateChange,
+)
+from shared.control_ports import Plan
+from shared.core.backlog import Lane, Reason
+from shared.core.definition import DefinitionState, GuardSettings
+from shared.core.draft import DraftDefinition, DraftField
+from shared.core.errors import Conflicting
+from shared.core.ids import ConnectionId, DefinitionId, InstanceId, RunId, SiteId
+from shared.core.problems import Problem
+from shared.core.record import DefinitionRecord, preview
+from shared.core.source import TableRef
+from shared.engine import Engine
+from shared.handles import ceiling_of
+from shared.usecases import definitions as life
+from shared.usecases.planning import base_of, plan
+
+router = APIRouter(prefix="/sync-definitions", tags=["sync definitions"])
+fields_router = APIRouter(tags=["sync definitions"])
+
+
+@router.post("", status_code=201)
+def create(body: DefinitionIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """Checks the draft against the table as it is now. A definition that cannot work is refused, with all problems at
+    once; `warnings` are what a person should know."""
+    instance = engine.stores.instances.get(InstanceId(body.source_instance_id))
+    engine.stores.connections.get(ConnectionId(body.sharepoint_connection_id))
+    wish = life.Wish(
+        draft=_draft(body),
+        instance_id=instance.id,
+        table=TableRef(schema=body.source_schema, name=body.source_table_name),
+        connection_id=ConnectionId(body.sharepoint_connection_id),
+        site_id=SiteId(body.site_id),
+        list_name=body.list_name,
+    )
+    record, warnings = life.create(
+        wish,
+        DefinitionId(engine.ids.uuid()),
+        source=engine.sources.admin(instance),
+        snapshots=engine.stores.snapshots,
+        definitions=engine.stores.definitions,
+        actor=actor,
+    )
+    return _shown(engine, record) | {"warnings": _problems(warnings)}
+
+
+@router.get("")
+def definitions(engine: TheEngine, *, deleted: bool = False) -> list[dict[str, Any]]:
+    return [_shown(engine, record) for record in engine.stores.definitions.list(deleted=deleted)]
+
+
+@router.get("/{definition_id}")
+def definition(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
+    return _shown(engine, engine.stores.definitions.get(DefinitionId(definition_id)))
+
+
+@router.put("/{definition_id}")
+def change(definition_id: UUID, body: DefinitionIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """A new version. Source, site and list stay; fields that are new or changed make every row of a live definition
+    due, and a list that is provisioned has to be provisioned again to get their columns."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    fixed = {
+        "source_instance_id": (body.source_instance_id, record.instance_id),
+        "source_schema": (body.source_schema, record.table.schema),
+        "source_table_name": (body.source_table_name, record.table.name),
+        "sharepoint_connection_id": (body.sharepoint_connection_id, record.target.connection_id),
+        "site_id": (body.site_id, record.target.site_id),
+        "list_name": (body.list_name, record.target.list_name),
+    }
+    moved = tuple(f"{name} cannot change: make another definition" for name, (new, old) in fixed.items() if new != old)
+    if moved:
+        raise Conflicting(moved[0], problems=moved)
+    return _change(engine, record, _draft(body), actor)
+
+
+@router.delete("/{definition_id}", status_code=204)
+def delete(definition_id: UUID, engine: TheEngine, actor: Actor) -> Response:
+    """The definition's name and list are free again. List, items, ledger and runs stay as they are; retention removes
+    runs and tombstones in time. A definition is deactivated first."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    life.set_state(record, DefinitionState.DELETED, reason=None, definitions=engine.stores.definitions, actor=actor)
+    return Response(status_code=204)
+
+
+@router.get("/{definition_id}/versions")
+def versions(definition_id: UUID, engine: TheEngine) -> list[dict[str, Any]]:
+    return [dict(version) for version in engine.stores.definitions.versions(DefinitionId(definition_id))]
+
+
+@router.post("/{definition_id}/plan")
+def make_plan(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """What a push would do: counts, samples, RU, minutes at this tenant's tier, what the guards would say. Writes to
+    neither side. Also for a draft, whose list is not there yet."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    connection = engine.connection_of(record)
+    spec = preview(record)
+    lists = None
+    if record.target.list_id is not None:
+        lists = engine.graphs.lists(engine.graphs.client(connection, Lane.PEOPLE), spec)
+    document = plan(
+        spec,
+        RunId(engine.ids.uuid()),
+        source=engine.sources.tables(engine.instance_of(record)),
+        scans=engine.stores.scans,
+        ledger=engine.stores.ledger,
+        lists=lists,
+        ceiling=ceiling_of(connection),
+    )
+    kept = Plan(
+        id=engine.ids.uuid(),
+        definition=record.id,
+        document=document,
+        base=base_of(spec, document),
+        created_by=actor,
+    )
+    engine.stores.plans.add(kept)
+    return {"id": str(kept.id), **document}
+
+
+@router.get("/{definition_id}/plans/{plan_id}")
+def a_plan(definition_id: UUID, plan_id: UUID, engine: TheEngine) -> dict[str, Any]:
+    kept = engine.stores.plans.get(plan_id)
+    if kept.definition != definition_id:
+        raise Conflicting("this plan is another definition's")
+    return {
+        "id": str(kept.id),
+        "created_by": kept.created_by,
+        "created_at": kept.created_at,
+        "applied_at": kept.applied_at,
+        **kept.document,
+    }
+
+
+@router.post("/{definition_id}/provision")
+def provision(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """Makes the list what the definition needs. Repeating it changes nothing; after a crash it goes on."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    admin = engine.graphs.admin(engine.connection_of(record))
+    provisioned, made = life.provision(record, sharepoint=admin, definitions=engine.stores.definitions, actor=actor)
+    return _shown(engine, provisioned) | {
+        "created": made.created,
+        "changes": list(made.changes),
+        "web_url": made.web_url,
+    }
+
+
+@router.post("/{definition_id}/activate")
+def activate(definition_id: UUID, engine: TheEngine, actor: Actor, body: StateChange | None = None) -> dict[str, Any]:
+    """Checks the rights on both sides first; each missing one is named with the SQL or the grant that gives it."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return _move(engine, record, DefinitionState.ACTIVE, body, actor)
+
+
+@router.post("/{definition_id}/pause")
+def pause(definition_id: UUID, engine: TheEngine, actor: Actor, body: StateChange | None = None) -> dict[str, Any]:
+    """A run that is under way stops at its next page. Marks go on being kept."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return _move(engine, record, DefinitionState.PAUSED, body, actor)
+
+
+@router.post("/{definition_id}/deactivate")
+def deactivate(definition_id: UUID, engine: TheEngine, actor: Actor, body: StateChange | None = None) -> dict[str, Any]:
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return _move(engine, record, DefinitionState.DEACTIVATED, body, actor)
+
+
+@router.get("/{definition_id}/field-mappings")
+def field_mappings(definition_id: UUID, engine: TheEngine) -> list[FieldMappingOut]:
+    return _fields(engine, engine.stores.definitions.get(DefinitionId(definition_id)))
+
+
+@router.post("/{definition_id}/field-mappings", status_code=201)
+def add_field(definition_id: UUID, body: FieldMappingIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return _change(engine, record, replace(record.draft, fields=(*_drafted(record), _field(body))), actor)
+
+
+@fields_router.get("/field-mappings/{field_id}")
+def field_mapping(field_id: UUID, engine: TheEngine) -> FieldMappingOut:
+    definition_id, _ = engine.stores.definitions.field_owner(field_id)
+    return next(f for f in _fields(engine, engine.stores.definitions.get(definition_id)) if f.id == field_id)
+
+
+@fields_router.put("/field-mappings/{field_id}")
+def change_field(field_id: UUID, body: FieldMappingIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    definition_id, no = engine.stores.definitions.field_owner(field_id)
+    record = engine.stores.definitions.get(definition_id)
+    numbers = [mapping.no for mapping in record.fields]
+    fields = list(_drafted(record))
+    fields[numbers.index(no)] = _field(body)
+    return _change(engine, record, replace(record.draft, fields=tuple(fields)), actor)
+
+
+@fields_router.delete("/field-mappings/{field_id}")
+def remove_field(field_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """The list column and what it holds stay; it is not written any more."""
+    definition_id, no = engine.stores.definitions.field_owner(field_id)
+    record = engine.stores.definitions.get(definition_id)
+    kept = tuple(drafted for drafted, mapping in zip(_drafted(record), record.fields, strict=True) if mapping.no != no)
+    return _change(engine, record, replace(record.draft, fields=kept), actor)
+
+
+def _change(engine: Engine, record: DefinitionRecord, draft: DraftDefinition, actor: str) -> dict[str, Any]:
+    changed, warnings = life.change(
+        record,
+        draft,
+        source=engine.sources.admin(engine.instance_of(record)),
+        sharepoint=engine.graphs.admin(engine.connection_of(record)),
+        snapshots=engine.stores.snapshots,
+        definitions=engine.stores.definitions,
+        actor=actor,
+    )
+    before = {mapping.no for mapping in record.fields}
+    new = [mapping for mapping in changed.fields if mapping.no not in before]
+    marked = 0
+    if new and changed.target.list_id is not None:
+        marked = engine.mark_rows(changed.id, None, reason=Reason.MAPPING)
+    return _shown(engine, changed) | {"warnings": _problems(warnings), "rows_marked": marked}
+
+
+def _move(
+    engine: Engine, record: DefinitionRecord, state: DefinitionState, body: StateChange | None, actor: str
+) -> dict[str, Any]:
+    activating = state is DefinitionState.ACTIVE
+    moved = life.set_state(
+        record,
+        state,
+        reason=body.reason if body else None,
+        definitions=engine.stores.definitions,
+        actor=actor,
+        source=engine.sources.admin(engine.instance_of(record)) if activating else None,
+        sharepoint=engine.graphs.admin(engine.connection_of(record)) if activating else None,
+    )
+    return _shown(engine, moved)
+
+
+def _draft(body: DefinitionIn) -> DraftDefinition:
+    return DraftDefinition(
+        name=body.name,
+        key_strategy=body.key_strategy,
+        key_columns=body.key_columns,
+        fields=tuple(_field(field) for field in body.field_mappings),
+        mode=body.sync_mode,
+        conflict_policy=body.conflict_policy,
+        change_detection=body.change_detection,
+        cursor_column=body.cursor_column,
+        row_filter=body.row_filter,
+        left_scope=body.left_scope,
+        soft_delete_column=body.soft_delete_column,
+        row_deleted=body.row_deleted,
+        item_deleted=body.item_deleted,
+        guards=GuardSettings(**body.guards.model_dump()),
+        schedule=body.schedule,
+        schedule_zone=body.schedule_zone,
+        site_zone=body.site_zone,
+        settle_concurrency=body.settle_concurrency,
+        debounce=timedelta(0),
+    )
+
+
+def _field(body: FieldMappingIn) -> DraftField:
+    return DraftField(
+        source_column_name=body.source_column_name,
+        target_column_name=body.target_column_name,
+        target_display_name=body.target_display_name,
+        kind=body.field_kind,
+        direction=body.sync_direction,
+        transform_rule=body.transform_rule,
+        group=body.group,
+        required=body.required,
+        indexed=body.indexed,
+    )
+
+
+def _drafted(record: DefinitionRecord) -> tuple[DraftField, ...]:
+    """The fields as they are, to be changed: in the order of the record's mappings."""
+    return tuple(
+        DraftField(
+            source_column_name=mapping.source.name,
+            target_column_name=mapping.target_column_name,
+            target_display_name=mapping.target_display_name,
+            kind=mapping.kind,
+            direction=mapping.direction,
+            transform_rule=mapping.transform_rule,
+            group=mapping.group,
+            choices=mapping.choices,
+            required=mapping.required,
+            indexed=mapping.indexed,
+            no=mapping.no,
+        )
+        for mapping in record.fields
+    )
+
+
+def _fields(engine: Engine, record: DefinitionRecord) -> list[FieldMappingOut]:
+    ids = engine.stores.definitions.field_ids(record.id)
+    return [
+        FieldMappingOut(
+            id=ids[mapping.no],
+            field_no=mapping.no,
+            source_column_name=mapping.source.name,
+            source_type=mapping.source.type.declared,
+            target_column_name=mapping.target_column_name,
+            target_display_name=mapping.target_display_name,
+            field_kind=mapping.kind,
+            sync_direction=mapping.direction,
+            is_system_field=mapping.is_system_field,
+            transform_rule=mapping.transform_rule,
+            group=mapping.group,
+            required=mapping.required,
+            indexed=mapping.indexed,
+        )
+        for mapping in record.fields
+    ]
+
+
+def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
+    draft = record.draft
+    return DefinitionOut(
+        id=record.id,
+        name=record.name,
+        version=record.version,
+        state=record.state,
+        state_reason=record.state_reason,
+        source_instance_id=record.instance_id,
+        source_schema=record.table.schema,
+        source_table_name=record.table.name,
+        sharepoint_connection_id=record.target.connection_id,
+        site_id=record.target.site_id,
+        list_id=record.target.list_id,
+        list_name=record.target.list_name,
+        key_strategy=record.key.strategy,
+        key_columns=tuple(column.name for column in record.key.columns),
+        field_mappings=tuple(_fields(engine, record)),
+        sync_mode=draft.mode,
+        conflict_policy=draft.conflict_policy,
+        change_detection=draft.change_detection,
+        cursor_column=draft.cursor_column,
+        row_filter=draft.row_filter,
+        left_scope=draft.left_scope,
+        soft_delete_column=draft.soft_delete_column,
+        row_deleted=draft.row_deleted,
+        item_deleted=draft.item_deleted,
+        schedule=draft.schedule,
+        schedule_zone=draft.schedule_zone,
+        site_zone=draft.site_zone,
+        settle_concurrency=draft.settle_concurrency,
+        health=life.health_of(record),
+    ).model_dump(mode="json")
+
+
+def _problems(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
+    return [
+        {"code": p.code, "where": p.where, "message": p.message, "severity": p.severity, "remedy": p.remedy}
+        for p in problems
+    ]

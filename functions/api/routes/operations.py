@@ -1,0 +1,114 @@
+"""Operating a definition: backlog, parked rows, holds, deletes that wait, conflicts, backfills."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from functions.api.deps import Actor, TheEngine
+from functions.api.schemas import BackfillIn, Release, SubjectChoice
+from shared.core.backlog import Reason, SubjectState
+from shared.core.ids import DefinitionId, Identity, identity_of
+from shared.core.scope_text import parse
+
+router = APIRouter(tags=["operations"])
+
+Limit = Query(default=100, ge=1, le=1000)
+
+
+@router.get("/sync-definitions/{definition_id}/backlog")
+def backlog(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
+    """What is due, what waits and for what; `oldest_marked_at` is the lag."""
+    return engine.backlog_of(DefinitionId(definition_id))
+
+
+@router.get("/sync-definitions/{definition_id}/parked")
+def parked(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
+    """Rows that could not be written, each with its reason and its next try."""
+    return list(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.PARKED, limit=limit))
+
+
+@router.post("/sync-definitions/{definition_id}/parked/retry")
+def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
+    released = engine.stores.holds.release_subjects(
+        DefinitionId(definition_id),
+        SubjectState.PARKED,
+        None if body.all else [Identity(text) for text in body.identities],
+        approve=False,
+        actor=actor,
+    )
+    return {"due": released}
+
+
+@router.get("/sync-definitions/{definition_id}/awaiting-approval")
+def awaiting(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
+    """Deletes that a guard or a policy holds back; they leave by themselves when the row is back."""
+    return list(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.AWAITING_APPROVAL, limit=limit))
+
+
+@router.post("/sync-definitions/{definition_id}/awaiting-approval/approve")
+def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
+    approved = engine.stores.holds.release_subjects(
+        DefinitionId(definition_id),
+        SubjectState.AWAITING_APPROVAL,
+        None if body.all else [Identity(text) for text in body.identities],
+        approve=True,
+        actor=actor,
+    )
+    return {"approved": approved}
+
+
+@router.post("/sync-definitions/{definition_id}/awaiting-approval/reject")
+def reject(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
+    """The items stay; a row that comes back is merged with its item."""
+    rejected = engine.stores.holds.reject_subjects(
+        DefinitionId(definition_id), None if body.all else [Identity(text) for text in body.identities], actor=actor
+    )
+    return {"rejected": rejected}
+
+
+@router.get("/holds")
+def holds(engine: TheEngine, definition_id: UUID | None = None, *, released: bool = False) -> list[dict[str, Any]]:
+    """Open holds, each with a plain explanation; a definition with one that is not `deletes_only` writes nothing."""
+    wanted = None if definition_id is None else DefinitionId(definition_id)
+    return list(engine.stores.holds.list(wanted, released=released))
+
+
+@router.post("/holds/{hold_id}/release")
+def release(hold_id: UUID, body: Release, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """Only a person releases a hold. The same guard lets the next run pass, for one hour."""
+    return engine.release_hold(hold_id, reason=body.reason, actor=actor)
+
+
+@router.get("/conflicts")
+def conflicts(engine: TheEngine, definition_id: UUID, limit: int = Limit) -> list[dict[str, Any]]:
+    """What people's edits were overwritten with what was in the row: column, the value that lost, who won and why."""
+    return list(engine.stores.runs.conflicts(DefinitionId(definition_id), limit=limit))
+
+
+@router.post("/ops/sync/{definition_id}/backfill", status_code=202)
+def backfill(definition_id: UUID, body: BackfillIn, engine: TheEngine) -> dict[str, int]:
+    """Marks rows by hand: by key, by condition, or all of them. The next run settles them; no cursor moves."""
+    definition = DefinitionId(definition_id)
+    if body.keys:
+        identities = [identity_of(key) for key in body.keys]
+        return {"marked": engine.mark_keys(definition, identities, reason=Reason.BACKFILL)}
+    condition = None if body.row_filter is None else parse(body.row_filter)
+    return {"marked": engine.mark_rows(definition, condition, reason=Reason.BACKFILL)}
+
+
+@router.get("/audit")
+def audit(engine: TheEngine, subject_id: str | None = None, limit: int = Limit) -> list[dict[str, Any]]:
+    """Who changed what in the configuration, the newest first."""
+    return [
+        {
+            "at": entry.at,
+            "actor": entry.actor,
+            "action": entry.action,
+            "subject_kind": entry.subject_kind,
+            "subject_id": entry.subject_id,
+            "before": entry.before,
+            "after": entry.after,
+        }
+        for entry in engine.stores.audit.entries(subject_id=subject_id, limit=limit)
+    ]
