@@ -16,7 +16,9 @@ from infra.local.host.backoff import FIRST, Backoff
 from infra.local.host.clock import Clock, iso, parse_iso
 from infra.local.host.cron import Cron, parse_schedule, shortest_gap
 from infra.local.host.errors import HostError
+from infra.local.host.indexing import Binding, Function
 from infra.local.host.queues import bodies
+from infra.local.host.routing import make_routes
 from infra.local.host.settings import apply_values, parse_host, parse_local, resolve, script_name
 from infra.local.host.spans import format_span, parse_span
 from infra.local.host.state import StateFile
@@ -219,6 +221,82 @@ def test_percent_settings_are_resolved_and_a_missing_one_is_named():
 def test_a_script_name_that_the_worker_refuses_is_refused(name: str):
     with pytest.raises(HostError, match="takes a bare file name"):
         script_name({"PYTHON_SCRIPT_FILE_NAME": name})
+
+
+def http(template: str, *methods: str, disabled: bool = False) -> Function:
+    raw = {"route": template, **({"methods": list(methods)} if methods else {})}
+    trigger = Binding(name="req", type="httpTrigger", out=False, raw=raw, converter="httpTrigger")
+    return Function(
+        name="f", call=print, directory="", trigger=trigger, inputs=(trigger,), outputs=(), returned=None,
+        is_async=False, wants_context=False, disabled=disabled,
+    )  # fmt: skip
+
+
+def routed(path: str, *templates: str, prefix: str = "") -> tuple[str, dict[str, str]] | None:
+    """The template that takes a GET of ``path``, with its values."""
+    for route in make_routes([http(template) for template in templates], prefix):
+        values = route.match("GET", path)
+        if values is not None:
+            return route.template, values
+    return None
+
+
+def test_the_most_specific_route_wins_whatever_the_order_of_the_functions():
+    templates = ("{*rest}", "a/{x?}", "a/{x}", "a/{x:int}", "a/b")
+    for order in (templates, templates[::-1]):
+        assert routed("/a/b", *order) == ("a/b", {})
+        assert routed("/a/7", *order) == ("a/{x:int}", {"x": "7"})
+        assert routed("/a/c", *order) == ("a/{x}", {"x": "c"})
+        assert routed("/a", *order) == ("a/{x?}", {})
+        assert routed("/", *order) == ("{*rest}", {})
+        assert routed("/x/y/z", *order) == ("{*rest}", {"rest": "x/y/z"})
+
+
+@pytest.mark.parametrize(
+    ("constraint", "good", "bad"),
+    [
+        ("int", "-12", "1.5"),
+        ("long", "123456789012", "x"),
+        ("guid", "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b"),
+        ("bool", "TRUE", "yes"),
+        ("alpha", "abC", "ab1"),
+        ("datetime", "2026-01-01T10:00:00", "soon"),
+        ("decimal", "1.5", "1,5"),
+        ("double", "1e5", "e5"),
+        ("length(2,3)", "abc", "abcd"),
+        ("minlength(2)", "ab", "a"),
+        ("maxlength(2)", "ab", "abc"),
+        ("min(5)", "5", "4"),
+        ("max(5)", "5", "6"),
+        ("range(1,3)", "3", "4"),
+        ("int:min(5)", "5", "4"),
+    ],
+)
+def test_a_constraint_takes_and_refuses(constraint: str, good: str, bad: str):
+    assert routed(f"/a/{good}", f"a/{{x:{constraint}}}") == (f"a/{{x:{constraint}}}", {"x": good})
+    assert routed(f"/a/{bad}", f"a/{{x:{constraint}}}") is None
+
+
+def test_a_segment_may_mix_literals_and_parameters_and_the_prefix_comes_first():
+    assert routed("/api/v1/report-7.csv", "v1/report-{id:int}.{kind}", prefix="api") == (
+        "api/v1/report-{id:int}.{kind}",
+        {"id": "7", "kind": "csv"},
+    )
+    assert routed("/v1/report-7.csv", "v1/report-{id:int}.{kind}", prefix="api") is None
+
+
+@pytest.mark.parametrize("template", ["a/{x", "a/x}", "a/{}", "a/{x:colour}", "a/{x:range(1)}"])
+def test_a_template_that_is_no_route_is_refused(template: str):
+    with pytest.raises(HostError, match=r"^f: the "):
+        make_routes([http(template)], "")
+
+
+def test_methods_limit_a_route_and_a_disabled_function_has_none():
+    [route] = make_routes([http("a", "GET"), http("b", disabled=True)], "")
+    assert route.match("GET", "/a") == {}
+    assert route.match("POST", "/a") is None
+    [route] = make_routes([http("a")], "")
+    assert route.match("PATCH", "/A/") == {}
 
 
 def test_connections_are_found_as_the_host_finds_them():

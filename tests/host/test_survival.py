@@ -66,6 +66,7 @@ def test_sigterm_lets_a_running_activity_end_and_keeps_its_result(new_host: Host
     instance = host.begin("steps", {"n": 3, "file": str(file)})
     until(lambda: marks(file))
     assert host.stop() == 0
+    assert host.log.read_text().splitlines()[-1].endswith("action=host.stopped unfinished=0")
     done = len(marks(file))
     host.start()
     assert host.ended(instance)["output"] == 3

@@ -188,7 +188,7 @@ class Host:
         left = max(0.0, began + self.options.drain_seconds - asyncio.get_running_loop().time())
         self.leftover = max(unfinished, await self._invoker.drain(left))
         await self._stack.aclose()
-        self._invoker.close()
+        await self._invoker.close()
         self.state.close()
         say(log, logging.INFO, "host.stopped", unfinished=self.leftover)
 

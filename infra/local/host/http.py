@@ -15,7 +15,7 @@ from infra.local.host.dispatch import Dispatcher
 from infra.local.host.indexing import Function
 from infra.local.host.invocation import InvocationFailed
 from infra.local.host.logs import say
-from infra.local.host.routing import Route, make_route
+from infra.local.host.routing import Route, make_routes
 from infra.local.host.settings import HostConfig
 
 log = logging.getLogger("localhost.http")
@@ -50,12 +50,7 @@ class HttpFront:
     ) -> None:
         self._dispatcher, self._config, self._keys, self._limits = dispatcher, config, keys, limits
         self._admin, self._durable, self._rpc_path = admin, durable, rpc_path
-        routes = [
-            make_route(function, config.route_prefix)
-            for function in functions
-            if function.trigger.type == "httpTrigger" and not function.disabled
-        ]
-        self.routes = sorted(routes, key=lambda route: route.rank)
+        self.routes = make_routes(functions, config.route_prefix)
         self._late: set[asyncio.Task[web.Response]] = set()
         self.draining = False
 

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
+from azure.durable_functions.models.utils import http_utils
 from azure.functions import meta
 
 from infra.local.host.indexing import Function, converter
@@ -146,8 +147,11 @@ class Invoker:
         """Calls of user code that have not ended, hung ones included."""
         return len(self._running)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Ends idle threads, and the durable client's HTTP session, for which its SDK has no public end."""
         self._pool.close()
+        closing = http_utils._close_session()  # noqa: SLF001
+        await asyncio.wait([asyncio.wrap_future(asyncio.run_coroutine_threadsafe(closing, worker_loop()))], timeout=2)
 
     def _ended(self, answer: "asyncio.Future[Any]") -> None:
         self._running.discard(answer)

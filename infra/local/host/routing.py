@@ -51,8 +51,17 @@ class Route:
         return dict(self.defaults) | values
 
 
-def make_route(function: Function, prefix: str) -> Route:
-    """HostError on a template that the router does not understand."""
+def make_routes(functions: list[Function], prefix: str) -> list[Route]:
+    """The routes of all enabled HTTP functions, the most specific first. HostError on a template it cannot read."""
+    routes = [
+        _make_route(function, prefix)
+        for function in functions
+        if function.trigger.type == "httpTrigger" and not function.disabled
+    ]
+    return sorted(routes, key=lambda route: route.rank)
+
+
+def _make_route(function: Function, prefix: str) -> Route:
     template = str(function.trigger.raw.get("route") or function.name).strip("/")
     methods = function.trigger.raw.get("methods")
     whole = f"{prefix}/{template}".strip("/") if prefix else template
