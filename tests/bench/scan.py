@@ -1,0 +1,177 @@
+"""An exact scan of a table in which nothing changed, beside reading the same columns once into Python.
+
+The scan is the product's: COPY of (identity, stamp) out of the source, piped into the metastore, compared there. Each
+measurement is a process of its own (this file with `cycle` or `read`), so that its peak memory is its own; source and
+metastore are two databases of one durable server.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+from uuid import UUID, uuid4
+
+import psycopg
+
+from infra.local.postgres import PostgresServer, start
+from shared.adapters.metastore.migrations import migrate
+from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.postgres.address import Address, TlsMode
+from shared.adapters.postgres.connection import SourceDatabase
+from shared.adapters.postgres.introspection import introspect
+from shared.adapters.postgres.source import PostgresSource
+from shared.adapters.secrets import Secret
+from shared.core.definition import SourceSpec, SyncDefinition
+from shared.core.ids import InstanceId, RunId
+from shared.core.source import KeyStrategy, SourceKey, TableRef
+
+LARGE, SMALL, ROUNDS = 1_000_000, 100_000, 3
+DEFINITION = UUID(int=1)
+
+Figures = dict[str, dict[str, Any]]
+
+_TABLE = """
+create table {name} (
+    id bigint primary key, code text not null, name text, descr text, status text, qty int, price numeric(12,2),
+    ratio double precision, active boolean, due date, created_at timestamptz, updated_at timestamptz, tags text[]
+)"""
+_FILL = """
+insert into {name}
+select g, 'C' || g, 'name of ' || g, repeat(md5(g::text), 3), (array['open', 'done', 'held'])[1 + g % 3], g % 1000,
+       (g % 99999) / 100.0, g / 7.0, g % 2 = 0, date '2020-01-01' + (g % 2000)::int, now() - g * interval '1 s',
+       now() - g * interval '1 s', array['a', 'b' || g % 7]
+from generate_series(1, {rows}) g"""
+_LEDGER = """
+insert into syncbridge.sync_ledger
+    (sync_def_id, source_identity_hash, source_identity, source_instance_id, state, sp_list_id, sp_item_id, stamp,
+     field_digests, provenance)
+select %s, sha256(convert_to(identity, 'UTF8')), identity, %s, 'SETTLED', 'list', row_number() over (), stamp, '', 'PUSH'
+from syncbridge.{scan}"""
+
+
+def measure() -> Figures:
+    """The figures of `make bench`: {name: {value, unit, against, ratio}}. About a minute."""
+    server = start(durable=True)
+    try:
+        _prepare(server)
+        large = [(_child("cycle", server, "large"), _child("read", server, "large")) for _ in range(ROUNDS)]
+        small = _child("cycle", server, "small")
+    finally:
+        server.remove()
+    cycle, bare = (statistics.median(pair[which]["seconds"] for pair in large) for which in (0, 1))
+    memory = max(scan["megabytes"] for scan, _ in large)
+    return {
+        "scan_1m_unchanged": _figure(cycle, "s", bare),
+        "scan_1m_memory": _figure(memory, "MB", small["megabytes"]),
+    }
+
+
+def _figure(value: float, unit: str, against: float) -> dict[str, Any]:
+    return {"value": round(value, 2), "unit": unit, "against": round(against, 2), "ratio": round(value / against, 2)}
+
+
+def _prepare(server: PostgresServer) -> None:
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute("create database source")
+        admin.execute("create database metastore")
+    migrate(server.dsn("metastore"))
+    with psycopg.connect(server.dsn("source"), autocommit=True) as source:
+        for name, rows in (("large", LARGE), ("small", SMALL)):
+            source.execute(_TABLE.format(name=name))
+            source.execute(_FILL.format(name=name, rows=rows))
+            source.execute(f"vacuum analyze {name}")
+    with _source(server.dsn("source")) as database, Metastore(server.dsn("metastore")) as metastore:
+        for name in ("large", "small"):
+            scans, run = ScanStore(metastore), RunId(uuid4())
+            with PostgresSource(database).copy_stamps(_spec(database, name)) as blocks:
+                scans.load(_definition(name), run, blocks)
+            with psycopg.connect(server.dsn("metastore"), autocommit=True) as ledger:
+                ledger.execute(_LEDGER.format(scan=f"scan_{run.hex}"), [_definition(name).id, DEFINITION])
+            scans.drop(run)
+    with psycopg.connect(server.dsn("metastore"), autocommit=True) as ledger:
+        ledger.execute("vacuum analyze syncbridge.sync_ledger")
+
+
+def _child(what: str, server: PostgresServer, table: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.scan", what, table]
+    dsns = json.dumps([server.dsn("source"), server.dsn("metastore")])
+    answer = subprocess.run(command, input=dsns, capture_output=True, text=True, check=True)
+    return cast("dict[str, float]", json.loads(answer.stdout))
+
+
+def _cycle(source: str, metastore: str, table: str) -> None:
+    with _source(source) as database, Metastore(metastore) as store:
+        scans, run, definition = ScanStore(store), RunId(uuid4()), _definition(table)
+        with PostgresSource(database).copy_stamps(_spec(database, table)) as blocks:
+            loaded = scans.load(definition, run, blocks)
+        found = scans.compare(definition, run, loaded)
+        scans.drop(run)
+    rows = LARGE if table == "large" else SMALL
+    if (found.scanned, found.ledger, found.new + found.changed + found.gone) != (rows, rows, 0):
+        raise SystemExit(f"the scan is not of an unchanged table: {found}")
+
+
+def _read(source: str, table: str) -> None:
+    with psycopg.connect(source, autocommit=True) as connection, connection.cursor() as cursor:
+        columns = "id, code, name, descr, status, qty, price, ratio, active, due, created_at, updated_at, tags"
+        rows = sum(1 for _ in cursor.stream(f"select {columns} from {table}", size=1000))
+    if rows != (LARGE if table == "large" else SMALL):
+        raise SystemExit(f"{rows} rows were read")
+
+
+def _source(dsn: str) -> SourceDatabase:
+    parts = urlsplit(dsn)
+    secret = Secret(unquote(parts.password or ""))
+    address = Address(
+        host=parts.hostname or "",
+        port=parts.port or 5432,
+        dbname=parts.path.removeprefix("/"),
+        user=unquote(parts.username or ""),
+        tls=TlsMode.DISABLE,
+        password=lambda: secret,
+    )
+    return SourceDatabase(address, admit=lambda _host, _port: None)
+
+
+def _spec(database: SourceDatabase, table: str) -> SourceSpec:
+    snapshot = introspect(database, TableRef(schema="public", name=table))
+    return SourceSpec(
+        instance_id=InstanceId(DEFINITION),
+        table=snapshot.table,
+        relation=snapshot.kind,
+        key=SourceKey(strategy=KeyStrategy.PRIMARY_KEY, columns=snapshot.columns[:1]),
+        columns=snapshot.columns,
+    )
+
+
+def _definition(table: str) -> SyncDefinition:
+    """Load and compare ask for the id and nothing else."""
+    return cast("SyncDefinition", SimpleNamespace(id=UUID(int=2 if table == "large" else 3)))
+
+
+def main(arguments: list[str]) -> None:
+    if not arguments:
+        print(json.dumps({"bench": measure()}))
+        return
+    import resource
+
+    what, table = arguments
+    source, metastore = json.loads(sys.stdin.read())
+    begun = time.perf_counter()
+    if what == "cycle":
+        _cycle(source, metastore, table)
+    else:
+        _read(source, table)
+    seconds = time.perf_counter() - begun
+    # Kilobytes on Linux.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "megabytes": peak}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
