@@ -23,7 +23,7 @@ from shared.adapters.graph.auth import (
 )
 from shared.adapters.graph.client import GraphClient, Timing, open_http, user_agent
 from shared.adapters.graph.clouds import ENDPOINTS, Endpoints, custom_endpoints
-from shared.adapters.graph.items import SharePointLists
+from shared.adapters.graph.items import SharePointLists, columns_to_read
 from shared.adapters.hosts import HostRules
 from shared.adapters.postgres.address import Address, Limits, TlsMode
 from shared.adapters.postgres.admin import PostgresAdmin
@@ -188,7 +188,7 @@ class Graphs:
 
     @staticmethod
     def lists(client: GraphClient, definition: SyncDefinition) -> SharePointLists:
-        return SharePointLists(client, [mapping.target_column_name for mapping in definition.fields])
+        return SharePointLists(client, columns_to_read(definition.fields))
 
     def admin(self, connection: SharePointConnection) -> GraphAdmin:
         return GraphAdmin(self.client(connection, Lane.PEOPLE), connection.id)

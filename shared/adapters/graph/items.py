@@ -29,7 +29,7 @@ from shared.adapters.graph.verdicts import (
     write_verdict,
 )
 from shared.adapters.graph.writes import kind_of, member_for
-from shared.core.definition import TargetList
+from shared.core.definition import FieldKind, FieldMapping, TargetList
 from shared.core.errors import (
     ConfigurationError,
     DeltaExpired,
@@ -55,6 +55,7 @@ from shared.core.items import (
     Stopped,
     Unread,
 )
+from shared.core.values.references import member as member_of
 
 _T = TypeVar("_T")
 
@@ -65,11 +66,23 @@ _ENUMERATION_PAGE = "1000"
 _MAX_EMPTY_PAGES = 50
 
 
+def columns_to_read(fields: Iterable[FieldMapping]) -> tuple[str, ...]:
+    """What to select for these mappings: a lookup or person shows its id only under a name of its own."""
+    names: list[str] = []
+    for mapping in fields:
+        match mapping.kind:
+            case FieldKind.LOOKUP | FieldKind.PERSON | FieldKind.COUNTER:
+                names.append(member_of(mapping))
+            case _:
+                names.append(mapping.target_column_name)
+    return tuple(dict.fromkeys(names))
+
+
 class SharePointLists:
     """Implements `shared.ports.ListStore`.
 
-    `columns`: internal names of the columns to read. They are selected by name: hidden columns (the key) and the
-    display values of persons and lookups come only when they are asked for.
+    `columns`: names of the columns to read, see `columns_to_read`. They are selected by name: hidden columns (the key)
+    and the display values of persons and lookups come only when they are asked for.
     """
 
     def __init__(self, client: GraphClient, columns: Sequence[str]) -> None:

@@ -14,14 +14,16 @@ from shared.core.errors import InvariantViolated
 from shared.core.ids import ETag, ItemId
 from shared.core.items import CreateItem, DeleteItem, ItemWrite, PatchItem, Refused
 
+_TYPE = "@odata.type"
+
 
 def kind_of(write: ItemWrite) -> tuple[WriteKind, ItemId | None, tuple[str, ...]]:
     """A write's kind, its item, and the names of the columns that it sends."""
     match write:
         case CreateItem(fields=fields):
-            return WriteKind.CREATE, None, tuple(fields)
+            return WriteKind.CREATE, None, _columns(fields)
         case PatchItem(item_id=item_id, fields=fields):
-            return WriteKind.PATCH, item_id, tuple(fields)
+            return WriteKind.PATCH, item_id, _columns(fields)
         case DeleteItem(item_id=item_id):
             return WriteKind.DELETE, item_id, ()
 
@@ -55,6 +57,10 @@ def member_for(target: TargetList, write: ItemWrite) -> Member | Refused:
         return Refused(code="unencodable", message="A value of this row has no JSON form, so it cannot be sent.")
 
 
+def _columns(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in fields if not name.endswith(_TYPE))
+
+
 def _checked(etag: ETag) -> ETag:
     found = etag_of(etag)
     if found is None:
@@ -63,14 +69,15 @@ def _checked(etag: ETag) -> ETag:
 
 
 def _annotated(fields: Mapping[str, Any], *, nulls: bool) -> dict[str, Any]:
-    """The body's columns. Collections need their type named (microsoft-graph-docs #2745); a creation leaves nulls out
-    (msgraph-sdk-dotnet-core #656)."""
+    """The body's columns. Collections need their type named (microsoft-graph-docs #2745), which is added where a caller
+    did not; a creation leaves nulls out (msgraph-sdk-dotnet-core #656)."""
     made: dict[str, Any] = {}
     for name, value in fields.items():
+        urls.column_name(name.removesuffix(_TYPE))
         if isinstance(value, list | tuple):
             kind = "Int32" if value and all(isinstance(part, int) for part in value) else "String"
-            made[f"{urls.column_name(name)}@odata.type"] = f"Collection(Edm.{kind})"
+            made.setdefault(f"{name}{_TYPE}", f"Collection(Edm.{kind})")
             made[name] = list(value)
         elif value is not None or nulls:
-            made[urls.column_name(name)] = value
+            made[name] = value
     return made

@@ -326,3 +326,13 @@ def test_a_deleted_item_is_missing_for_a_write_and_absent_for_a_look(rig: Rig, t
     assert write(rig, target, delete) == [Missing()]
     never = ItemId(123456)
     assert rig.lists(COLUMNS).look(target, [never]) == {never: Looked(item=None)}
+
+
+def test_system_columns_and_persons_are_read_under_the_names_that_carry_them(rig: Rig, target: TargetList) -> None:
+    item_id = rig.add(target.list_id, {"Title": "x"})
+    names = ("id", "AuthorLookupId", "EditorLookupId", "Created", "Modified", "_UIVersionString")
+    look = rig.lists(names).look(target, [item_id])[item_id]
+    assert isinstance(look, Looked)
+    assert look.item is not None
+    assert set(names) <= set(look.item.fields)
+    assert str(look.item.fields["id"]) == str(item_id)

@@ -7,6 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from shared.adapters.graph.items import columns_to_read
+from shared.core.definition import FieldKind, FieldMapping
 from shared.core.errors import (
     ConfigurationError,
     DeltaExpired,
@@ -18,7 +20,7 @@ from shared.core.errors import (
     SyncError,
     Throttled,
 )
-from shared.core.ids import ETag, ItemId
+from shared.core.ids import ETag, FieldNo, ItemId
 from shared.core.items import (
     CreateItem,
     DeleteItem,
@@ -35,6 +37,7 @@ from shared.core.items import (
     Stopped,
     Unread,
 )
+from shared.core.source import SourceColumn, SourceType
 from tests.unit.adapters.graph.world import (
     GUID,
     ITEMS,
@@ -162,6 +165,23 @@ def test_a_column_that_the_list_lost_stops_the_look_and_is_named() -> None:
     look = world.lists.look(TARGET, [ItemId(1)])[ItemId(1)]
     assert isinstance(look, Stopped)
     assert "Amount" in look.error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "read"),
+    [
+        ("amount", FieldKind.NUMBER, "amount"),
+        ("owner", FieldKind.PERSON, "ownerLookupId"),
+        ("Author", FieldKind.PERSON, "AuthorLookupId"),
+        ("project", FieldKind.LOOKUP, "projectLookupId"),
+        ("ID", FieldKind.COUNTER, "id"),
+        ("Modified", FieldKind.DATETIME, "Modified"),
+    ],
+)
+def test_a_mapping_is_read_under_the_name_that_carries_its_value(name: str, kind: FieldKind, read: str) -> None:
+    source = SourceColumn(name="c", type=SourceType(name="int4", declared="integer"))
+    mapping = FieldMapping(no=FieldNo(1), source=source, target_column_name=name, target_display_name=name, kind=kind)
+    assert columns_to_read([mapping, mapping]) == (read,)
 
 
 # ---------------------------------------------------------------- finding
@@ -293,6 +313,14 @@ def test_writes_carry_their_conditions_their_nulls_and_the_types_of_collections(
     assert (deleted["method"], deleted["url"], deleted["headers"]) == ("DELETE", f"{ITEMS}/3", {"If-Match": ETAG})
     assert "body" not in deleted
     assert world.budget.taken == 6
+
+
+def test_a_type_that_the_caller_names_is_kept() -> None:
+    world = World(batching(lambda _: inner(200, {"@odata.etag": ETAG})))
+    fields = {"Tags@odata.type": "Collection(Edm.String)", "Tags": ["a"]}
+    reverse = {"Ids": [1], "Ids@odata.type": "Collection(Edm.Int32)"}
+    world.lists.write(TARGET, [patch(1, fields), patch(2, reverse)])
+    assert [asked["body"] for asked in members(world)] == [fields, reverse]
 
 
 def test_a_batch_of_twenty_with_seven_kinds_of_answers_is_settled_one_by_one() -> None:
@@ -457,7 +485,7 @@ def test_a_call_that_breaks_the_contract_is_a_bug(writes: list[ItemWrite]) -> No
         World(failing(httpx.ReadError)).lists.write(TARGET, writes)
 
 
-@pytest.mark.parametrize("name", ["a b", "x@odata.type", "../x"])
+@pytest.mark.parametrize("name", ["a b", "x@odata.bind", "@odata.type", "../x", "x@odata.type@odata.type"])
 def test_a_field_name_that_is_no_internal_name_never_leaves(name: str) -> None:
     with pytest.raises(ConfigurationError):
         World(failing(httpx.ReadError)).lists.write(TARGET, [patch(1, {name: 1})])
