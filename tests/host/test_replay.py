@@ -151,6 +151,18 @@ def test_events_before_their_wait_are_kept_in_order():
     assert one.scheduled == [(1, "activity")]
 
 
+def test_two_events_of_one_name_answer_two_waits():
+    one = Instance(answer(activity(), wait("E"), wait("E"), activity("b")))
+    one.play(raised("E"), raised("E"))
+    one.play(completed(0))
+    assert one.scheduled == [(1, "activity")]
+
+
+def test_a_timer_of_six_days_is_one_timer():
+    one = Instance(answer(timer(timedelta(days=6))))
+    assert [item.fire_at for item in one.decision.schedule] == [NOW + timedelta(days=6)]
+
+
 def test_a_timer_over_six_days_is_cut_into_steps_of_three():
     one = Instance(answer(timer(timedelta(days=8)), activity()))
     steps = []
@@ -207,6 +219,13 @@ def test_a_suspended_instance_schedules_nothing_and_takes_up_what_came_when_it_i
     assert one.play(raised("E")).suspended
     one.play(event(EventType.RESUMED))
     assert not one.decision.suspended
+    assert one.scheduled == [(1, "activity")]
+
+
+def test_what_a_suspended_instance_had_decided_starts_when_it_is_resumed():
+    one = Instance(answer(activity(), activity("b")))
+    assert one.play(completed(0), event(EventType.SUSPENDED)).schedule == ()
+    one.play(event(EventType.RESUMED))
     assert one.scheduled == [(1, "activity")]
 
 

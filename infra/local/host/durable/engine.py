@@ -187,6 +187,7 @@ class Engine:
             with self.store.transaction():
                 self.store.take(messages)
             return
+        # A carried or raised event may have the very time of the start that it belongs behind.
         usable.sort(key=lambda m: m.event["EventType"] != EventType.EXECUTION_STARTED)
         past = self.store.history(instance_id)
         batch = [event(EventType.ORCHESTRATOR_STARTED), *(m.event for m in usable)]
