@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from infra.simulator import errors
-from infra.simulator.clock import iso
+from infra.simulator.clock import iso, parse_iso
 from infra.simulator.columns import LOOKUPS
 from infra.simulator.errors import Unfit
 from infra.simulator.grants import Grants
 from infra.simulator.items import Actor
 from infra.simulator.lists import SharePointList
 from infra.simulator.outlines import Outlines
+from infra.simulator.rollback import roll_back
 from infra.simulator.rows import Row
 from infra.simulator.store import RECYCLED
 from infra.simulator.tenants import PEOPLE, Site
@@ -113,13 +114,16 @@ class People:
             case [] if method == "DELETE":
                 self._structure.delete_list(lst)
                 return Response(status=204)
+            case ["rollback"] if method == "POST":
+                moment = parse_iso(str(_body(request).get("to", "")))
+                return Response(status=200, content=roll_back(self._world, lst, int(moment)))
             case ["items", *rest]:
                 return self._items(request, lst, rest)
             case ["recycle-bin", *rest]:
                 return self._bin(request, lst, rest)
             case ["columns", *rest]:
                 return self._columns(request, lst, rest)
-        raise errors.not_found("A list has items, recycle-bin and columns.")
+        raise errors.not_found("A list has items, recycle-bin, columns and rollback.")
 
     def _items(self, request: Request, lst: SharePointList, parts: list[str]) -> Response:
         method, actor = request.method, self.actor(request, lst)

@@ -127,6 +127,16 @@ class Rows:
         self._store.begin()
         self._db.execute("delete from items where key = ?", (key_of(lst, item),))
 
+    def forget(self, lst: SharePointList, row: Row) -> None:
+        """As if the item had never been: no tombstone, no versions, no index."""
+        self.erase(lst, row.id)
+        self.drop_versions(row.key, from_version=0)
+        self._db.execute("delete from indexed where list = ? and item = ?", (lst.number, row.id))
+
+    def drop_versions(self, key: int, *, from_version: int) -> None:
+        self._store.begin()
+        self._db.execute("delete from versions where key = ? and version >= ?", (key, from_version))
+
     def drop_list(self, lst: SharePointList) -> None:
         self._store.begin()
         low, high = key_of(lst, 0), key_of(lst, 0xFFFFFFFF)

@@ -93,6 +93,30 @@ def test_people_change_columns_and_a_retyped_one_is_empty(sim: Client) -> None:
     assert sim.control("DELETE", f"{_of(path)}/columns/Extra") is None
 
 
+def test_a_list_brought_back_to_an_older_time_has_old_values_old_etags_and_dead_tokens(sim: Client) -> None:
+    path = sim.new_list("Staff", {"name": "Key", "text": {}, "indexed": True, "enforceUniqueValues": True})
+    sim.control("POST", "clock", {"mode": "virtual"})
+    etag = sim.add(path, Title="old", Key="k")["eTag"]
+    sim.add(path, Title="deleted later")
+    moment = sim.control("GET", "clock")["now"]
+    sim.control("POST", "clock", {"advance": 60})
+    sim.graph("PATCH", f"{path}/items/1/fields", {"Title": "new", "Key": "other"})
+    sim.graph("PATCH", f"{path}/items/1/fields", {"Title": "newer"})
+    sim.graph("DELETE", f"{path}/items/2")
+    sim.add(path, Title="made later", Key="late")
+    link = sim.graph("GET", f"{path}/items/delta?token=latest").json()["@odata.deltaLink"]
+
+    counts = sim.control("POST", f"{_of(path)}/rollback", {"to": moment})
+
+    assert counts == {"gone": 1, "back": 1, "changed": 1}
+    assert sim.titles(path) == ["old", "deleted later"]
+    assert sim.graph("GET", f"{path}/items/1").json()["eTag"] == etag
+    assert [entry["id"] for entry in sim.graph("GET", f"{path}/items/1/versions").json()["value"]] == ["1.0"]
+    assert sim.graph("GET", link).status_code == 410
+    assert sim.add(path, Title="again", Key="late")["id"] == "3"
+    assert sim.graph("POST", f"{path}/items", {"fields": {"Key": "k"}}).status_code == 409
+
+
 def test_a_grant_revoked_by_a_person_is_gone_with_the_next_call(sim: Client) -> None:
     token = sim.token(SELECTED)
     headers = {"Authorization": f"Bearer {token}"}
