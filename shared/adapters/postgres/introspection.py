@@ -1,9 +1,7 @@
 """What the catalog says about a source's tables, as snapshots."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.adapters.postgres.connection import Connection, SourceDatabase
@@ -74,12 +72,6 @@ def base_types(connection: Connection, table: TableRef) -> Mapping[str, str]:
     """Column name -> base type's name as in SourceType.name, as of now."""
     oid = relation_oid(connection, table)
     return {row[0]: row[2] for row in connection.execute(queries(_FILE)["columns"], [oid])}
-
-
-def fingerprint(snapshot: TableSnapshot) -> bytes:
-    """SHA-256 over the structure. The estimate is left out: it changes with every ANALYZE and decides nothing."""
-    structure = asdict(replace(snapshot, estimated_rows=None))
-    return hashlib.sha256(json.dumps(structure, sort_keys=True, ensure_ascii=True).encode()).digest()
 
 
 def _relation(connection: Connection, table: TableRef) -> tuple[Any, ...]:
