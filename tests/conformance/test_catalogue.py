@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.simulator import rules
+from infra.simulator.knobs import BY_NAME
 from infra.simulator.probe import questions
 from infra.simulator.probe.ask import QUESTIONS
 from infra.simulator.rules import AREAS, RULES, Kind, Rule
@@ -39,6 +40,10 @@ def test_a_rule_says_what_holds_where_it_is_known_from_and_how_it_breaks(rule: R
         assert len(rule.source) > 20
     else:
         assert re.fullmatch(r"https://[\w.-]+/\S+", rule.source), "a known fact has a public address"
+
+
+def test_the_knobs_that_rules_name_exist() -> None:
+    assert {rule.knob for rule in RULES} - {""} <= set(BY_NAME)
 
 
 def test_the_written_rules_are_those_of_the_catalogue() -> None:

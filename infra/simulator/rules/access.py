@@ -27,6 +27,7 @@ AUTH: Final[tuple[Rule, ...]] = (
         "A scope that does not end in /.default answers 400 invalid_scope (AADSTS1002012).",
         source=_GRANT_FLOW,
         broken="a token is issued whatever the scope",
+        knob="audience",
     ),
     documented(
         "AUTH-BEARER-REQUIRED",
@@ -93,6 +94,7 @@ AUTH: Final[tuple[Rule, ...]] = (
         "A token lives between 60 and 90 minutes.",
         source=f"{LEARN}/entra/identity-platform/configurable-token-lifetimes",
         broken="expires_in is 300",
+        knob="token_life_min",
     ),
     documented(
         "AUTH-TOKEN-BAD-GRANT",

@@ -128,6 +128,7 @@ ITEM: Final[tuple[Rule, ...]] = (
         "A value that a unique column already holds answers 409 nameAlreadyExists and makes no item.",
         because="Graph's code for list items is not published; 409 is what the error table offers for a taken name.",
         broken="the second item is made",
+        knob="unique_violation",
     ),
     documented(
         "ITEM-UNIQUE-IGNORES-CASE",
@@ -216,12 +217,14 @@ ETAG: Final[tuple[Rule, ...]] = (
         "A 412 says resourceModified with the inner code entityTagDoesNotMatch.",
         because="the general error tables pair these two; clients should go by the status.",
         broken="it says notAllowed with the inner code preconditionFailed",
+        knob="precondition_body",
     ),
     documented(
         "ETAG-LAST-WRITER-WINS",
         "If-Match is optional: a write without it succeeds over any earlier write.",
         source=f"{API}/listitem-update",
         broken="a write without If-Match answers 412",
+        knob="sporadic_conflict_rate",
     ),
     reported("ETAG-STARTS-AT-ONE", "A new item's eTag ends in 1.", source=_PNP, broken="it ends in 0"),
     documented(
@@ -238,6 +241,7 @@ VER: Final[tuple[Rule, ...]] = (
         "Every write makes a version: …/items/{id}/versions lists them, newest first.",
         source=f"{API}/listitem-list-versions",
         broken="only the newest version is kept",
+        knob="versioning_default",
     ),
     documented(
         "VER-FIELDS",

@@ -34,6 +34,7 @@ LIST: Final[tuple[Rule, ...]] = (
         "The columns in the body of a list's creation are made with it.",
         source=f"{API}/list-create",
         broken="they are silently left out",
+        knob="columns_lost_on_list_create",
     ),
     documented(
         "LIST-TEMPLATE-DEFAULT",
@@ -164,6 +165,7 @@ COL: Final[tuple[Rule, ...]] = (
         "A PATCH of displayName answers 200 and leaves the internal name, and so the key in fields, as it is.",
         source=f"{API}/columndefinition-update",
         broken="the internal name follows displayName",
+        knob="display_name_ignored",
     ),
     reported(
         "COL-SYSTEM-NAME-SUFFIXED",

@@ -51,25 +51,27 @@ class Rule:
     kind: Kind
     broken: str
     """What the simulator does instead while the rule's switch is broken."""
+    knob: str = ""
+    """The knob (`PUT /_sim/knobs`) that holds the default or chooses another reported behaviour; empty: none."""
 
 
 def _area(rule_id: str) -> str:
     return AREAS[rule_id.partition("-")[0]]
 
 
-def documented(rule_id: str, sentence: str, *, source: str, broken: str) -> Rule:
+def documented(rule_id: str, sentence: str, *, source: str, broken: str, knob: str = "") -> Rule:
     """Make a rule that a public page states."""
-    return Rule(rule_id, _area(rule_id), sentence, source, Kind.DOCUMENTED, broken)
+    return Rule(rule_id, _area(rule_id), sentence, source, Kind.DOCUMENTED, broken, knob)
 
 
-def reported(rule_id: str, sentence: str, *, source: str, broken: str) -> Rule:
+def reported(rule_id: str, sentence: str, *, source: str, broken: str, knob: str = "") -> Rule:
     """Make a rule that a public report, recording or shipping client shows."""
-    return Rule(rule_id, _area(rule_id), sentence, source, Kind.REPORTED, broken)
+    return Rule(rule_id, _area(rule_id), sentence, source, Kind.REPORTED, broken, knob)
 
 
-def assumed(rule_id: str, sentence: str, *, because: str, broken: str) -> Rule:
+def assumed(rule_id: str, sentence: str, *, because: str, broken: str, knob: str = "") -> Rule:
     """Make a rule that nobody has published; `because` is the reason for the default."""
-    return Rule(rule_id, _area(rule_id), sentence, because, Kind.ASSUMED, broken)
+    return Rule(rule_id, _area(rule_id), sentence, because, Kind.ASSUMED, broken, knob)
 
 
 LEARN: Final = "https://learn.microsoft.com/en-us"

@@ -51,6 +51,7 @@ SUB: Final[tuple[Rule, ...]] = (
         "A notification URL that is not https answers 400 (a declared knob allows plain http on loopback).",
         source=_SUBSCRIPTION,
         broken="plain http is taken from everywhere",
+        knob="allow_loopback_http",
     ),
     documented(
         "SUB-NOTICE",
@@ -58,6 +59,7 @@ SUB: Final[tuple[Rule, ...]] = (
         "notification URL within 5 minutes.",
         source=_WEBHOOKS,
         broken="changes are not notified",
+        knob="notification_delay_max",
     ),
     documented(
         "SUB-NOTICE-CLIENT-STATE",
@@ -88,6 +90,7 @@ SUB: Final[tuple[Rule, ...]] = (
         "A notice is given up 4 hours after its first attempt.",
         source=_WEBHOOKS,
         broken="it is sent for ever",
+        knob="notification_retry_hours",
     ),
     documented(
         "SUB-RENEW",
@@ -136,6 +139,7 @@ SUB: Final[tuple[Rule, ...]] = (
         "A clientState of more than 128 characters answers 400.",
         source=_SUBSCRIPTION,
         broken="any length is taken",
+        knob="client_state_max",
     ),
     documented(
         "SUB-HANDSHAKE-KEEPS-QUERY",

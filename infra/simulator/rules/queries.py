@@ -39,6 +39,7 @@ FILTER: Final[tuple[Rule, ...]] = (
         "inner code throttledRequest, however long one waits.",
         source=f"{GITHUB}/microsoftgraph/msgraph-sdk-dotnet/issues/827",
         broken="the query is answered at any size",
+        knob="threshold_flavour",
     ),
     documented(
         "FILTER-ONE-INDEXED-FIELD",
@@ -102,6 +103,7 @@ PAGE: Final[tuple[Rule, ...]] = (
         "A page holds 200 items when $top is not given.",
         source=f"{GITHUB}/microsoftgraph/microsoft-graph-docs-contrib/issues/28",
         broken="it holds 100",
+        knob="page_size_default",
     ),
     documented(
         "PAGE-TOP",
@@ -159,6 +161,7 @@ DELTA: Final[tuple[Rule, ...]] = (
         "Without a token delta gives every item that exists, then a deltaLink.",
         source=_DELTA,
         broken="it gives nothing and a deltaLink",
+        knob="delta_available",
     ),
     documented(
         "DELTA-LATEST",
@@ -189,6 +192,7 @@ DELTA: Final[tuple[Rule, ...]] = (
         "A deleted item shows as its id and deleted.state, without eTag and without fields.",
         source=_DELTA,
         broken="deleted items are not shown",
+        knob="delta_unmarked_deletes",
     ),
     documented(
         "DELTA-TOMBSTONE-BARE",
@@ -243,12 +247,14 @@ DELTA: Final[tuple[Rule, ...]] = (
         "A token older than 60 days answers 410.",
         because="SharePoint's change log keeps 60 days by default; the life of Graph's token is not published.",
         broken="tokens never expire",
+        knob="delta_retention_days",
     ),
     documented(
         "DELTA-410-CODE",
         "A 410 says resyncChangesApplyDifferences or resyncChangesUploadDifferences.",
         source=_DELTA,
         broken="it says itemNotFound",
+        knob="delta_gone_code",
     ),
     documented(
         "DELTA-410-LOCATION",

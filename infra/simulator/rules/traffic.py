@@ -32,6 +32,7 @@ BATCH: Final[tuple[Rule, ...]] = (
         "Responses come in any order.",
         source=_BATCH,
         broken="responses come in the order of the requests",
+        knob="batch_shuffle",
     ),
     documented(
         "BATCH-BODY-NEEDS-TYPE",
@@ -131,6 +132,7 @@ RU: Final[tuple[Rule, ...]] = (
         "An app that spends more than its budget of a minute (1,250 units in the smallest tier) gets 429.",
         source=THROTTLING,
         broken="the minute's budget is not enforced",
+        knob="throttling",
     ),
     documented(
         "RU-DAY-BUDGET",
@@ -149,12 +151,14 @@ RU: Final[tuple[Rule, ...]] = (
         "A 429 carries Retry-After in seconds, and a call after that time is answered.",
         source=THROTTLING,
         broken="Retry-After is left out",
+        knob="retry_after",
     ),
     documented(
         "RU-HEADERS-FROM-80",
         "RateLimit-Limit, -Remaining and -Reset appear once 80 percent of the minute's budget is used, not before.",
         source=THROTTLING,
         broken="they never appear",
+        knob="ratelimit_share",
     ),
     documented(
         "RU-HEADERS-ON-429",
@@ -185,6 +189,7 @@ RU: Final[tuple[Rule, ...]] = (
         "A throttled call says activityLimitReached with the inner code throttledRequest.",
         source=f"{GITHUB}/microsoftgraph/msgraph-sdk-dotnet/issues/703",
         broken="it says TooManyRequests without an inner code",
+        knob="throttle_body",
     ),
 )
 

@@ -27,6 +27,7 @@ VAL: Final[tuple[Rule, ...]] = (
         "Text comes back as it was sent: leading and trailing blanks, accents, emoji, quotes.",
         because="no page mentions trimming; a knob trims.",
         broken="leading and trailing blanks are cut",
+        knob="trim_text",
     ),
     assumed(
         "VAL-TEXT-EMPTY-IS-NULL",
@@ -39,12 +40,14 @@ VAL: Final[tuple[Rule, ...]] = (
         "Text with characters that XML 1.0 forbids answers 400 and nothing is written.",
         because="SharePoint passes values through XML; the code that Graph answers is not published.",
         broken="such text is stored",
+        knob="xml_illegal",
     ),
     documented(
         "VAL-NUMBER",
         "A number comes back as a JSON number: integers exact to 2^53, fractions as a double.",
         source=f"{API}/resources/numbercolumn",
         broken="a number comes back as a string",
+        knob="number_digits",
     ),
     assumed(
         "VAL-NUMBER-WRONG-TYPE",
@@ -87,12 +90,14 @@ VAL: Final[tuple[Rule, ...]] = (
         "The answer to a write shows a time as the site's wall time with a Z; a later read is right.",
         source=f"{_DOCS}/10950",
         broken="the answer to a write is right",
+        knob="wrong_date_echo",
     ),
     assumed(
         "VAL-CHOICE-OUTSIDE-STORED",
         "A value outside a choice column's choices is stored as it is.",
         because="SharePoint's API layer checks choices only on the form's path; a knob refuses it.",
         broken="it answers 400",
+        knob="choice_outside",
     ),
     reported(
         "VAL-MULTI-CHOICE-NEEDS-TYPE",
@@ -147,6 +152,7 @@ VAL: Final[tuple[Rule, ...]] = (
         "Writing a hyperlink column is refused (invalidRequest or generalException) and nothing is written.",
         source=f"{_DOCS}/12638",
         broken="the value is stored",
+        knob="hyperlink_write",
     ),
     assumed(
         "VAL-CALCULATED-NOT-WRITABLE",
