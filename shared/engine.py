@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from shared import __version__
@@ -20,26 +21,31 @@ from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
 from shared.adapters.metastore.holds import HoldStore
 from shared.adapters.metastore.ledger import LedgerStore
+from shared.adapters.metastore.migrations import check
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.retention import Retention
 from shared.adapters.metastore.runs import RunStore
 from shared.adapters.metastore.scans import ScanStore
 from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
-from shared.core.backlog import Lane
+from shared.captures.command import mark_keys, mark_matching
+from shared.core.backlog import BacklogCounts, Lane, Reason
 from shared.core.catalog import DatabaseInstance, SharePointConnection
 from shared.core.definition import ChangeDetection, DefinitionState, SyncDefinition
-from shared.core.errors import ConfigurationError
-from shared.core.ids import DefinitionId, RunId
+from shared.core.errors import ConfigurationError, SyncError
+from shared.core.estimate import Workload, estimate
+from shared.core.ids import DefinitionId, Identity, RunId
 from shared.core.lifecycle import RUNNABLE
 from shared.core.record import DefinitionRecord, compiled, scope_fingerprint_of
-from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
+from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
-from shared.handles import Graphs, Secrets, Sources, timing_within
+from shared.core.scope import Scope
+from shared.handles import Graphs, Secrets, Sources, ceiling_of, timing_within
 from shared.ports import Clock, HoldRequest, IdSource
 from shared.settings import Settings
 from shared.settle.job import Limits, Tools
 from shared.usecases.choosing import capture_of
-from shared.usecases.steps import Captured, Settled, capture, settle
+from shared.usecases.overview import run_document
+from shared.usecases.steps import Captured, Settled, capture, drive, settle
 
 
 class SystemClock:
@@ -329,9 +335,7 @@ class Engine:
 
     def mark_keys(self, definition: DefinitionId, identities: Sequence[Identity], *, reason: Reason) -> int:
         _, spec = self.definition(definition)
-        return drive(
-            mark_keys(spec, identities, backlog=self.stores.backlog, reason=reason, lane=Lane.BACKFILL)
-        )
+        return drive(mark_keys(spec, identities, backlog=self.stores.backlog, reason=reason, lane=Lane.BACKFILL))
 
     def mark_rows(self, definition: DefinitionId, condition: Scope | None, *, reason: Reason) -> int:
         record, spec = self.definition(definition)
@@ -356,8 +360,9 @@ class Engine:
 
     def health(self) -> dict[str, Any]:
         """`status` is ok when the metastore answers with this release's schema."""
+        problem: str | None = None
         try:
-            problem = schema_problem(self.settings.metastore_dsn)
+            check(self.settings.metastore_dsn).require()
         except SyncError as error:
             problem = error.message
         return {

@@ -90,3 +90,25 @@ class ActiveRun:
     type: RunType
     queued: bool
     orchestration_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as it is kept."""
+
+    id: RunId
+    definition: DefinitionId
+    type: RunType
+    status: RunStatus
+    trigger: str
+    requested_by: str
+    orchestration_id: str | None
+    capture: str | None
+    queued_at: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    counts: RunCounts
+    captured: Mapping[str, int | float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error_code: str | None = None
+    error_message: str | None = None

@@ -21,3 +21,75 @@ select r.id, f.hash, f.kind, f.identity, f.list_id, f.item_id, f.code, f.message
  where r.id = %(run)b::uuid
 on conflict (run_id, subject_hash) do update
    set reason_code = excluded.reason_code, reason_text = excluded.reason_text, at = now()
+
+-- start --
+-- A new run, unless one of its definition and kind is under way.
+insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, requested_by)
+values (%(run)s::uuid, %(definition)s::uuid, %(type)s::text, 'QUEUED', %(trigger)s::text, %(requested_by)s::text)
+on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
+
+-- active --
+-- Runs that are under way: of one definition and kind, or all of them.
+select id, sync_def_id, run_type, status, orchestration_id
+  from syncbridge.sync_runs
+ where status in ('QUEUED', 'RUNNING')
+   and (%(definition)s::uuid is null or (sync_def_id = %(definition)s::uuid and run_type = %(type)s::text))
+ order by queued_at, id
+
+-- begin --
+-- The run's orchestration is at work. Again for a run that runs: activities are at least once.
+update syncbridge.sync_runs
+   set status = 'RUNNING', start_time = coalesce(start_time, clock_timestamp()), orchestration_id = %(orchestration)s
+ where id = %(run)s and status in ('QUEUED', 'RUNNING')
+
+-- set_captured --
+-- What the run's capture saw.
+update syncbridge.sync_runs set capture = %(capture)s, captured = %(numbers)s::jsonb, notes = %(notes)s::text[] where id = %(run)s
+
+-- add_note --
+-- A sentence that explains the run; said once.
+update syncbridge.sync_runs set notes = array_append(notes, %(note)s::text) where id = %(run)s and not %(note)s::text = any(notes)
+
+-- finish --
+-- The run is over, unless it was already.
+update syncbridge.sync_runs
+   set status = %(status)s, error_code = %(code)s, error_message = %(message)s, end_time = clock_timestamp()
+ where id = %(run)s and status in ('QUEUED', 'RUNNING')
+
+-- record_columns --
+-- What a run is read as.
+select id, sync_def_id, run_type, status, trigger, requested_by, orchestration_id, capture, queued_at, start_time, end_time,
+       items_processed, created, updated, deleted, unchanged, adopted, conflicts, items_failed, delayed, awaiting_approval, ru, requests,
+       captured, notes, error_code, error_message
+  from syncbridge.sync_runs
+
+-- by_id --
+-- Follows record_columns.
+ where id = %(run)s
+
+-- recent --
+-- Follows record_columns: the newest first.
+ where (%(definition)s::uuid is null or sync_def_id = %(definition)s::uuid) and (%(status)s::text is null or status = %(status)s::text)
+ order by queued_at desc, id limit %(limit)s
+
+-- failures --
+-- What a run set aside, with the reasons.
+select subject_kind, source_identity, sp_list_id, sp_item_id, reason_code, reason_text, at
+  from syncbridge.sync_run_failures where run_id = %(run)s order by at, subject_hash limit %(limit)s
+
+-- failed_items --
+-- Whether a run set something aside.
+select exists (select 1 from syncbridge.sync_run_failures where run_id = %(run)s)
+
+-- subjects --
+-- Subjects of a definition that wait in a state, with their reasons.
+select subject_kind, source_identity, sp_list_id, sp_item_id, reason_code, reason_text, attempts, nullif(due_at, 'infinity'), first_marked_at
+  from syncbridge.sync_backlog
+ where sync_def_id = %(definition)s and state = %(state)s order by first_marked_at, subject_hash limit %(limit)s
+
+-- conflict_log --
+-- Conflicts of a definition, the newest first; those that are void never happened.
+select id, source_identity, source_column_name, losing_value, winner, conflict_policy, state, sp_list_id, sp_item_id, item_modified,
+       item_editor, row_version, run_id, detected_at, finalized_at
+  from syncbridge.conflicts
+ where sync_def_id = %(definition)s and state <> 'VOID' order by detected_at desc, id limit %(limit)s

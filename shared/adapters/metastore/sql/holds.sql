@@ -1,0 +1,75 @@
+-- Holds: the stopped states that only a person releases, and the deletes that wait.
+
+-- open --
+-- One open hold per definition and kind.
+insert into syncbridge.holds (id, sync_def_id, kind, deletes_only, explanation, details, run_id)
+values (%(id)s, %(definition)s, %(kind)s, %(deletes_only)s, %(explanation)s, %(details)s::jsonb, %(run)s)
+on conflict (sync_def_id, kind) where released_at is null do update
+   set explanation = excluded.explanation, details = excluded.details, run_id = excluded.run_id
+returning id
+
+-- blocking --
+-- Open holds that stop the whole definition, the oldest first.
+select kind, explanation, details from syncbridge.holds
+ where sync_def_id = %(definition)s and released_at is null and not deletes_only order by opened_at, id
+
+-- waived --
+-- Kinds whose hold a person has released within the last hour.
+select distinct kind from syncbridge.holds
+ where sync_def_id = %(definition)s and released_at > now() - interval '1 hour'
+
+-- release --
+-- A person lets the definition go on.
+update syncbridge.holds set released_at = clock_timestamp(), released_by = %(actor)s, release_reason = %(reason)s
+ where id = %(id)s and released_at is null
+returning id, sync_def_id, kind, explanation
+
+-- find --
+-- A hold, open or not.
+select released_at is not null from syncbridge.holds where id = %(id)s
+
+-- list --
+-- Holds for people.
+select h.id, h.sync_def_id, d.name, h.kind, h.deletes_only, h.explanation, h.details, h.run_id, h.opened_at, h.released_at, h.released_by,
+       h.release_reason
+  from syncbridge.holds h join syncbridge.sync_definitions d on d.id = h.sync_def_id
+ where (%(definition)s::uuid is null or h.sync_def_id = %(definition)s::uuid) and (%(released)s or h.released_at is null)
+ order by h.opened_at desc, h.id limit 500
+
+-- lock_allowance --
+-- One taker at a time counts a definition's deletes.
+select 1 from syncbridge.sync_definitions where id = %(definition)s for no key update
+
+-- used_allowance --
+-- Deletes that were let through within the rolling day; hours that are over are forgotten.
+with old as (delete from syncbridge.delete_allowances where sync_def_id = %(definition)s and hour <= now() - interval '24 hours')
+select coalesce(sum(used), 0)::bigint from syncbridge.delete_allowances
+ where sync_def_id = %(definition)s and hour > now() - interval '24 hours'
+
+-- take_allowance --
+-- Lets deletes through.
+insert into syncbridge.delete_allowances as a (sync_def_id, hour, used)
+values (%(definition)s, date_trunc('hour', now()), %(taken)s)
+on conflict (sync_def_id, hour) do update set used = a.used + excluded.used
+
+-- release_subjects --
+-- Subjects that wait become due, at once; approved ones may delete.
+update syncbridge.sync_backlog
+   set state = 'DUE', approved = %(approve)s, due_at = now(), lane = 0, number = nextval('syncbridge.mark_numbers'),
+       reasons = case when 'RETRY' = any(reasons) then reasons else array_append(reasons, 'RETRY') end
+ where sync_def_id = %(definition)s and state = %(state)s
+   and (%(identities)s::text[] is null or source_identity = any(%(identities)s::text[]))
+
+-- reject_ledger --
+-- Rejected deletes: the rows count as known to be gone, their items stay.
+update syncbridge.sync_ledger l set stamp = null
+  from syncbridge.sync_backlog b
+ where b.sync_def_id = %(definition)s and b.state = 'AWAITING_APPROVAL' and b.subject_kind = 'ROW'
+   and (%(identities)s::text[] is null or b.source_identity = any(%(identities)s::text[]))
+   and l.sync_def_id = b.sync_def_id and l.source_identity_hash = b.subject_hash
+
+-- reject_marks --
+-- Rejected deletes leave the backlog.
+delete from syncbridge.sync_backlog
+ where sync_def_id = %(definition)s and state = 'AWAITING_APPROVAL'
+   and (%(identities)s::text[] is null or source_identity = any(%(identities)s::text[]))

@@ -1,0 +1,21 @@
+-- Retention: what is old enough goes, a bounded number at a time.
+
+-- runs --
+-- Runs that ended long ago, with their failures.
+delete from syncbridge.sync_runs where id in (
+    select id from syncbridge.sync_runs
+     where status not in ('QUEUED', 'RUNNING') and end_time < now() - %(age)s::interval order by end_time limit %(limit)s)
+
+-- conflicts --
+-- Conflicts that were concluded long ago.
+delete from syncbridge.conflicts where id in (
+    select id from syncbridge.conflicts
+     where state <> 'PENDING' and finalized_at < now() - %(age)s::interval order by finalized_at limit %(limit)s)
+
+-- tombstones --
+-- Tombstones that outlived every delta token, without a row or a write in doubt.
+delete from syncbridge.sync_ledger l using (
+    select sync_def_id, source_identity_hash from syncbridge.sync_ledger
+     where state = 'TOMBSTONE' and stamp is null and intents = '[]' and tombstoned_at < now() - %(age)s::interval
+     order by tombstoned_at limit %(limit)s) as old
+ where l.sync_def_id = old.sync_def_id and l.source_identity_hash = old.source_identity_hash

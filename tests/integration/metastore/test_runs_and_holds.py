@@ -1,0 +1,159 @@
+"""Runs, holds, watermarks and retention on a real metastore."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from shared.adapters.metastore.backlog import BacklogStore
+from shared.adapters.metastore.cursors import CursorStore
+from shared.adapters.metastore.definitions import DefinitionStore
+from shared.adapters.metastore.holds import HoldStore
+from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.retention import Retention
+from shared.adapters.metastore.runs import RunStore
+from shared.core.backlog import Lane, Mark, Reason, SubjectState
+from shared.core.errors import Conflicting, NotFound
+from shared.core.ids import DefinitionId, Identity, RowSubject, RunId
+from shared.core.record import DefinitionRecord, preview
+from shared.core.runs import RunCounts, RunStatus, RunType, WatermarkCursor
+from shared.ports import HoldRequest
+from tests.integration.metastore.test_control_stores import record as record  # noqa: PLC0414  a fixture
+
+pytestmark = pytest.mark.slow
+
+HOLD = HoldRequest(kind="FEWER_ROWS", explanation="fewer rows", details={"scanned": 1})
+
+
+@pytest.fixture
+def kept(store: Metastore, record: DefinitionRecord) -> DefinitionId:
+    return DefinitionStore(store).add(record, actor="me").id
+
+
+def start(store: Metastore, definition: DefinitionId):
+    return RunStore(store).start(definition, RunType.PUSH, trigger="MANUAL", requested_by="me", run_id=RunId(uuid4()))
+
+
+def test_a_second_start_answers_with_the_run_that_is_under_way(store: Metastore, kept: DefinitionId):
+    first, created = start(store, kept)
+    second, again = start(store, kept)
+    assert (created, again, first.id) == (True, False, second.id)
+    RunStore(store).finish(first.id, RunStatus.COMPLETED, code=None, message=None)
+    third, created = start(store, kept)
+    assert created
+    assert third.id != first.id
+
+
+def test_many_starts_at_once_make_one_run(store: Metastore, kept: DefinitionId):
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(start(store, kept))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [True] == [created for _, created in seen if created]
+    assert len({run.id for run, _ in seen}) == 1
+
+
+def test_a_run_is_begun_as_often_as_it_is_asked_and_ends_once(store: Metastore, kept: DefinitionId):
+    runs, (run, _) = RunStore(store), start(store, kept)
+    assert [run.id] == [found.id for found in runs.unfinished()]
+    assert runs.begin(run.id, orchestration="o")
+    assert runs.begin(run.id, orchestration="o")
+    runs.add_counts(run.id, RunCounts(created=2, ru=4))
+    runs.add_counts(run.id, RunCounts(created=1))
+    runs.note(run.id, "said once")
+    runs.note(run.id, "said once")
+    assert runs.finish(run.id, RunStatus.HELD, code="held", message="why")
+    assert not runs.finish(run.id, RunStatus.COMPLETED, code=None, message=None)
+    assert not runs.begin(run.id, orchestration="o")
+    found = runs.get(run.id)
+    assert (3, 4, ("said once",), RunStatus.HELD) == (found.counts.created, found.counts.ru, found.notes, found.status)
+    assert not runs.unfinished()
+
+
+def test_a_kind_of_hold_is_open_once_and_released_by_a_person(store: Metastore, kept: DefinitionId):
+    holds = HoldStore(store)
+    first = holds.open(kept, HOLD, None)
+    assert first == holds.open(kept, replace(HOLD, explanation="even fewer"), None)
+    assert ["even fewer"] == [hold.explanation for hold in holds.blocking(kept)]
+    assert not holds.waived(kept)
+    holds.release(first, reason="looked", actor="ann")
+    assert not holds.blocking(kept)
+    assert holds.waived(kept) == {"FEWER_ROWS"}
+    with pytest.raises(Conflicting):
+        holds.release(first, reason="again", actor="ann")
+    with pytest.raises(NotFound):
+        holds.release(uuid4(), reason="what", actor="ann")
+
+
+def test_a_hold_of_deletes_blocks_nothing_else(store: Metastore, kept: DefinitionId):
+    HoldStore(store).open(kept, replace(HOLD, kind="DELETE_GUARD", deletes_only=True), None)
+    assert not HoldStore(store).blocking(kept)
+    assert ["DELETE_GUARD"] == [hold["kind"] for hold in HoldStore(store).list(kept, released=False)]
+
+
+def test_the_days_deletes_never_pass_the_limit_whoever_asks_at_once(
+    store: Metastore, kept: DefinitionId, sql: psycopg.Connection
+):
+    holds, taken = HoldStore(store), []
+    threads = [threading.Thread(target=lambda: taken.append(holds.allow_deletes(kept, 4, limit=10))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(taken) == 10
+    sql.execute("update syncbridge.delete_allowances set hour = hour - interval '25 hours'")
+    assert holds.allow_deletes(kept, 4, limit=10) == 4
+
+
+def waiting(store: Metastore, sql: psycopg.Connection, kept: DefinitionId, state: str) -> None:
+    mark = Mark(subject=RowSubject(identity=Identity('["1"]')), reasons=frozenset({Reason.SCAN}), lane=Lane.PUSH)
+    BacklogStore(store).mark(kept, [mark])
+    sql.execute("update syncbridge.sync_backlog set state = %s, due_at = 'infinity'", [state])
+
+
+def test_what_waits_is_shown_and_released_by_a_person(store: Metastore, kept: DefinitionId, sql: psycopg.Connection):
+    waiting(store, sql, kept, "PARKED")
+    [shown] = RunStore(store).subjects(kept, SubjectState.PARKED, limit=5)
+    assert ('["1"]', None) == (shown["key"], shown["next_try_at"])
+    holds = HoldStore(store)
+    assert holds.release_subjects(kept, SubjectState.PARKED, [Identity('["2"]')], approve=False, actor="me") == 0
+    assert holds.release_subjects(kept, SubjectState.PARKED, None, approve=False, actor="me") == 1
+    assert BacklogStore(store).counts(kept).due == 1
+
+
+def test_a_rejected_delete_leaves_the_backlog(store: Metastore, kept: DefinitionId, sql: psycopg.Connection):
+    waiting(store, sql, kept, "AWAITING_APPROVAL")
+    assert HoldStore(store).reject_subjects(kept, None, actor="me") == 1
+    assert not RunStore(store).subjects(kept, SubjectState.AWAITING_APPROVAL, limit=5)
+
+
+def test_a_watermark_moves_with_its_marks_and_only_from_where_it_was(
+    store: Metastore, kept: DefinitionId, record: DefinitionRecord
+):
+    cursors, spec = CursorStore(store), preview(record)
+    mark = Mark(subject=RowSubject(identity=Identity('["1"]')), reasons=frozenset({Reason.WATERMARK}), lane=Lane.PUSH)
+    one = WatermarkCursor(value="1", identity=Identity('["1"]'), fingerprint=b"f", details={"type": "int8"})
+    two = replace(one, value="2", identity=None)
+    assert cursors.advance_watermark(spec, expected=None, new=one, marks=[mark])
+    assert one == cursors.get_watermark(kept, record.instance_id)
+    assert not cursors.advance_watermark(spec, expected=None, new=two, marks=[])
+    assert cursors.advance_watermark(spec, expected=one, new=two, marks=[])
+    assert two == cursors.get_watermark(kept, record.instance_id)
+    assert BacklogStore(store).counts(kept).due == 1
+    cursors.reset(kept)
+    assert cursors.get_watermark(kept, record.instance_id) is None
+
+
+def test_old_runs_go_and_those_under_way_stay(store: Metastore, kept: DefinitionId, sql: psycopg.Connection):
+    runs, (old, _) = RunStore(store), start(store, kept)
+    runs.finish(old.id, RunStatus.COMPLETED, code=None, message=None)
+    now, _ = start(store, kept)
+    sql.execute("update syncbridge.sync_runs set end_time = end_time - interval '91 days'")
+    ages = {name: timedelta(days=90) for name in ("runs", "conflicts", "tombstones")}
+    assert Retention(store).sweep(**ages)["runs"] == 1
+    assert [now.id] == [run.id for run in runs.list(kept, status=None, limit=5)]
