@@ -104,6 +104,31 @@ def test_a_service_that_breaks_a_rule_is_reported_as_refuting_it(run: Run, world
     assert _lists(world) == []
 
 
+def test_a_polite_run_rests_before_the_tenants_budget_is_spent_and_asks_a_refuted_rule_twice(
+    run: Run, world: World
+) -> None:
+    world.sim.knobs(throttling=True)
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        world.sim.advance(seconds)
+
+    world.sim.break_rule("ITEM-CREATE")
+    report = run(
+        "ITEM-CREATE", "PAGE-DEFAULT-200", "BATCH-ANY-ORDER", "PAGE-EVERY-ITEM-ONCE", "DELTA-START", wait=rest, pause=7
+    )
+
+    outcomes = {answer.rule.id: answer.outcome for answer in report.answers}
+    assert outcomes.pop("ITEM-CREATE") is Outcome.REFUTED
+    assert set(outcomes.values()) == {Outcome.CONFIRMED}
+    assert rests.count(7) == 1
+    assert 60.0 in rests
+    assert set(rests) <= {7, 60.0}, "a rest that is no rest of politeness means that the run was throttled"
+    log = world.sim.requests(0)
+    assert not [one for one in log if one["status"] == 429 or any(each["status"] == 429 for each in one["inner"])]
+
+
 def test_an_app_that_may_not_search_leaves_the_search_questions_unasked(run: Run, world: World) -> None:
     selected = world.app("Sites.Selected")
     world.grant(selected, world.rig.root, "manage")
@@ -136,7 +161,8 @@ def _command(world: World, out: Path, *more: str) -> list[str]:
     login = world.rig.login
     return [
         "--graph-url", world.rig.graph_url, "--login-url", world.url, "--scope", login.scope, "--tenant", login.tenant,
-        "--client-id", login.client_id, "--site", f"{world.tenant['hostname']}:/sites/hr", "--out", str(out), *more,
+        "--client-id", login.client_id, "--site", f"{world.tenant['hostname']}:/sites/hr", "--out", str(out),
+        "--pause", "0", *more,
     ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--site", required=True, help="host:/sites/name, or a site id; use a site made for this")
     parser.add_argument("--zone", help="IANA time zone of the site, e.g. Europe/Berlin; date questions need it")
     parser.add_argument("--out", type=Path, default=Path("probe-answers"), help="folder for the golden files")
+    parser.add_argument("--pause", type=float, default=20, help="seconds before a refuted rule is asked once more")
     parser.add_argument("--only", nargs="*", default=[], metavar="RULE", help="ask these rules only")
     return parser.parse_args()
 
@@ -76,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
             zone=arguments.zone,
             only=arguments.only,
             wait=time.sleep,
+            pause=arguments.pause,
             tell=_tell,
         )
     print(", ".join(f"{len(report.of(outcome))} {outcome.value}" for outcome in Outcome))

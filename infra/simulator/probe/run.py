@@ -102,11 +102,13 @@ def probe(
     zone: str | None = None,
     only: Iterable[str] = (),
     wait: Callable[[float], None] | None = None,
+    pause: float = 0,
     tell: Callable[[Answer], None] = lambda _: None,
 ) -> Report:
     """Ask every rule that can be asked from outside (or `only` those), write golden files into `out`, clean up.
 
-    The lists it makes are removed in every case, also when a question fails or the run is interrupted.
+    The lists it makes are removed in every case, also when a question fails or the run is interrupted. With `wait`, a
+    rule that seems refuted is asked once more after `pause` seconds: the service may show a change late.
     """
     scrubber = Scrubber(own_prefix=TITLE_PREFIX)
     scrubber.tenant_text(login.tenant, login.client_id, login.secret)
@@ -137,6 +139,9 @@ def probe(
                 if rule.id not in wanted or rule.id not in QUESTIONS:
                     continue
                 answer = ask(rig, rule)
+                if wait is not None and answer.outcome is Outcome.REFUTED:
+                    wait(pause)
+                    answer = ask(rig, rule)
                 answers.append(answer)
                 tell(answer)
                 _write(out / f"{rule.id}.json", answer, [scrubber.record(one) for one in exchanges], scrubber)
