@@ -97,6 +97,11 @@ class Provisioner:
             found = self._find(plan)
             if found is not None:
                 return found, False
+            if answer.says("nameAlreadyExists"):
+                raise ConfigurationError(
+                    f"A list named {plan.display_name} is there, but Graph does not show it; choose another name.",
+                    code="list_name_taken",
+                )
         raise self._refusal(answer, f"The list {plan.display_name} was not created.")
 
     def _find(self, plan: ListPlan) -> object | None:
