@@ -6,7 +6,7 @@ stored cursor stays below it: a transaction that is still open may yet commit th
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.core.backlog import Lane, Mark, Reason
@@ -55,7 +55,8 @@ def watermark(
             for identity, stamp in page.identities
             if known.get(identity) != stamp
         ]
-        new = page.safe if page.safe is not None else stored
+        # The source hands a fingerprint on and knows none at the beginning: without it every run would begin anew.
+        new = stored if page.safe is None else replace(page.safe, fingerprint=fingerprint)
         if not cursors.advance_watermark(definition, expected=stored, new=new, marks=marks):
             return WatermarkReport(read=read, marked=marked, exact=bound.exact, reason=bound.reason, finished=False)
         read, marked = read + len(page.identities), marked + len(marks)
