@@ -15,7 +15,15 @@ from shared.adapters.graph.auth import TokenSource
 from shared.adapters.graph.clouds import Endpoints
 from shared.adapters.graph.verdicts import LOCKED_WAIT, permission_missing, stopping, unauthenticated
 from shared.core.backlog import Lane
-from shared.core.errors import Doubt, GraphUnavailable, InvariantViolated, ListGone, SyncError, Throttled
+from shared.core.errors import (
+    ConfigurationError,
+    Doubt,
+    GraphUnavailable,
+    InvariantViolated,
+    ListGone,
+    SyncError,
+    Throttled,
+)
 from shared.ports import Budget, Clock, IdSource
 
 MAX_CONNECTIONS = 8
@@ -140,6 +148,10 @@ class GraphClient:
         self._budget = budget
         self._lane = lane
         self._ids = ids
+        if not agent.isascii() or not agent.isprintable() or not agent.strip():
+            raise ConfigurationError(
+                "A user agent is printable ASCII, such as NONISV|Contoso|App/1.0.", code="bad_user_agent"
+            )
         self._agent = agent
         self._limits = limits or Limits()
         self._sleep = sleep

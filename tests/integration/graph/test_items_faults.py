@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from shared.adapters.graph.client import Timing
-from shared.core.definition import TargetList
+from shared.core.definition import FieldKind, TargetList
 from shared.core.errors import ConfigurationError, DeltaExpired, ListGone, PermissionMissing, SyncError
 from shared.core.ids import ETag, ItemId
 from shared.core.items import (
@@ -24,6 +24,7 @@ from shared.core.items import (
     Stopped,
     Unread,
 )
+from shared.core.provisioning import ColumnPlan
 from tests.integration.graph.rig import READER, SELECTED, Rig, plan, target_of
 
 COLUMNS = ("Title", "amount", "status")
@@ -336,3 +337,29 @@ def test_system_columns_and_persons_are_read_under_the_names_that_carry_them(rig
     assert look.item is not None
     assert set(names) <= set(look.item.fields)
     assert str(look.item.fields["id"]) == str(item_id)
+
+
+HOSTILE_KEYS = (
+    "O'Brien", "') or (1 eq 1", "''", "' or '1'='1", "a&b=c", "50%", "%27", "#1", "a+b", "a b ", "ünï", "日本", "🙂",
+    "x,y", "(x)", "a/b?c", "\\", '"', "$filter", "null", "1 eq 1",
+)  # fmt: skip
+
+
+def test_a_key_of_any_text_finds_its_own_item_and_no_other(rig: Rig) -> None:
+    """A list that cannot have our key column is keyed by a mapped unique column: its texts are the database's."""
+    code = ColumnPlan(name="code", display_name="Code", kind=FieldKind.TEXT, unique=True)
+    made = rig.provisioner().provision(plan(code))
+    target = target_of(rig.site, made.list_id, "code")
+    writes = [CreateItem(op=uuid4(), fields={"code": text}) for text in HOSTILE_KEYS[:-1]]
+    lists = rig.lists(("Title",))
+    for start in range(0, len(writes), 20):
+        outcomes = lists.write(target, writes[start : start + 20])
+        assert all(isinstance(outcome, Landed) for outcome in outcomes.values())
+    found = lists.find(target, HOSTILE_KEYS)
+    for text, look in found.items():
+        assert isinstance(look, Looked), text
+        if text == HOSTILE_KEYS[-1]:
+            assert look.item is None
+        else:
+            assert look.item is not None, text
+            assert look.item.fields["code"] == text

@@ -224,6 +224,13 @@ def test_requests_are_decorated_and_carry_their_own_id() -> None:
     assert user_agent("Böse | Firma\r\n", "2") == "NONISV|BseFirma|SyncBridge/2"
 
 
+@pytest.mark.parametrize("agent", ["", "  ", "a\r\nX-Evil: 1", "ü", "\x00"])
+def test_a_user_agent_that_is_no_header_is_refused_at_once(agent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.adapters.graph.world.user_agent", lambda *_: agent)
+    with pytest.raises(ConfigurationError):
+        World(ok)
+
+
 def test_nothing_secret_stands_in_a_repr() -> None:
     world = World(ok)
     for thing in (WRITE, world.client, world.client.send(READ)):
