@@ -114,13 +114,12 @@ def test_a_polite_run_rests_before_the_tenants_budget_is_spent_and_asks_a_refute
         rests.append(seconds)
         world.sim.advance(seconds)
 
-    world.sim.break_rule("PAGE-BY-ID")
+    world.sim.break_rule("VAL-BOOLEAN")
     many = (one for one in QUESTIONS if one.startswith(("PAGE-", "DELTA-", "VAL-")))
     report = run(*many, wait=rest, pause=7)
 
-    outcomes = {answer.rule.id: answer.outcome for answer in report.answers}
-    assert outcomes.pop("PAGE-BY-ID") is Outcome.REFUTED
-    assert set(outcomes.values()) == {Outcome.CONFIRMED}
+    others = [(answer.rule.id, answer.seen) for answer in report.answers if answer.outcome is not Outcome.CONFIRMED]
+    assert [name for name, _ in others] == ["VAL-BOOLEAN"], others
     assert rests.count(7) == 1
     assert 60.0 in rests
     assert set(rests) <= {7, 60.0}, "a rest that is no rest of politeness means that the run was throttled"
