@@ -386,14 +386,11 @@ create table syncbridge.plans (
 create table syncbridge.ru_budgets (
     tenant_id text not null,
     client_id text not null,
-    per_minute integer not null,
-    per_day bigint not null,
-    level double precision not null,        -- RU in the bucket
+    level double precision not null,        -- RU in the bucket; negative: debt
     refilled_at timestamptz not null,
     blocked_until timestamptz,
-    ramp integer not null default 1,        -- requests in flight allowed while ramping up after a throttle
+    ramp integer not null,                  -- eighths of the full pace while ramping up after a throttle
     hours jsonb not null default '{}',      -- RU spent per hour of the rolling day
-    updated_at timestamptz not null default now(),
     primary key (tenant_id, client_id)
 );
 
