@@ -1,5 +1,6 @@
 """The catalogue itself."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -50,3 +51,26 @@ def test_the_written_rules_are_those_of_the_catalogue() -> None:
     written = Path(rules.__file__).parent.with_name("RULES.md").read_text(encoding="utf-8")
 
     assert written == render(), "run: python -m infra.simulator.rules --write"
+
+
+def _imports(folder: Path) -> set[str]:
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(str(node.module))
+    return found
+
+
+def test_the_checks_use_no_code_of_the_product() -> None:
+    used = _imports(Path(__file__).parent) | _imports(Path(questions.__file__).parents[1])
+
+    assert not {name for name in used if name.split(".")[0] in ("shared", "functions")}
+
+
+def test_the_probe_knows_the_rules_and_nothing_else_of_the_simulator() -> None:
+    used = {name for name in _imports(Path(questions.__file__).parents[1]) if name.startswith("infra")}
+
+    assert {".".join(name.split(".")[:3]) for name in used} <= {"infra.simulator.probe", "infra.simulator.rules"}
