@@ -24,6 +24,8 @@ UNUSABLE = {
 
 _PAGES = frozenset({"lists", "shared documents", "documents", "sitepages", "_layouts", "siteassets", "forms", "pages"})
 _MAX_PAGES = 100
+_DEEPEST = 8
+"""Parts of a path that are tried: sites stand at /sites/x, their subsites a few levels below."""
 _LIST_SELECT = "id,name,displayName,description,webUrl,list"
 
 
@@ -75,7 +77,7 @@ def _place(url: str) -> tuple[str, list[str]]:
             raise wanted
         if name:
             path.append(name)
-    return host, path
+    return host, path[:_DEEPEST]
 
 
 def search_sites(client: GraphClient, connection: ConnectionId, words: str) -> Sequence[KnownSite]:
@@ -154,7 +156,6 @@ def _site(element: object, connection: ConnectionId) -> KnownSite:
         site_id=SiteId(site_id),
         display_name=text_of(element, "displayName") or text_of(element, "name") or url,
         web_url=url,
-        is_teams_channel=member(element, "template") == "TEAMCHANNEL#0",
     )
 
 

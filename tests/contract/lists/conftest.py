@@ -1,6 +1,6 @@
 """The two list stores that have to behave alike: the one in memory, and Graph's over the simulator."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from shared.core.definition import TargetList
 from shared.core.ids import ETag, ItemId
 from shared.ports import ListStore
 from tests.fakes.lists import FakeLists
-from tests.integration.graph.conftest import shared_simulator  # noqa: F401  a fixture
+from tests.integration.graph.conftest import wires  # noqa: F401  a fixture
 from tests.integration.graph.rig import Rig, plan, target_of
 
 
@@ -61,12 +61,7 @@ def _graph(rig: Rig) -> Bench:
 
 
 @pytest.fixture(params=["fake", "graph"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "fake":
-        yield _fake()
-        return
-    rig = Rig(request.getfixturevalue("shared_simulator").url)
-    try:
-        yield _graph(rig)
-    finally:
-        rig.close()
+        return _fake()
+    return _graph(Rig(request.getfixturevalue("wires")))

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.simulator import Simulator, start
-from tests.integration.graph.rig import Rig
+from infra.local.simulator import start
+from tests.integration.graph.rig import Rig, Wires
 
 
 @pytest.fixture(scope="session")
-def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+def wires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wires]:
     running = start(tmp_path_factory.mktemp("simulator"))
-    yield running
+    made = Wires(running.url)
+    yield made
+    made.close()
     running.stop()
 
 
 @pytest.fixture
-def rig(shared_simulator: Simulator) -> Iterator[Rig]:
-    made = Rig(shared_simulator.url)
-    yield made
-    made.close()
+def rig(wires: Wires) -> Rig:
+    return Rig(wires)

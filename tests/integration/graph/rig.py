@@ -60,14 +60,26 @@ class RealIds:
         return uuid4()
 
 
+class Wires:
+    """HTTP clients to one simulator, kept over tests: making one loads certificates."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = open_http(Timing())
+        self.control = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        self.http.close()
+        self.control.close()
+
+
 class Rig:
     """One simulator, emptied; the apps of its tenant; a person at it."""
 
-    def __init__(self, url: str, timing: Timing | None = None) -> None:
-        self.url = url
-        self.timing = timing or Timing()
-        self.http = open_http(self.timing)
-        self.control = httpx.Client(base_url=url, timeout=30, trust_env=False)
+    def __init__(self, wires: Wires) -> None:
+        url = wires.url
+        self.timing = Timing()
+        self.http, self.control = wires.http, wires.control
         self.budget = OpenBudget()
         self.endpoints: Endpoints = custom_endpoints(url, url, allowed_hosts=frozenset({"127.0.0.1"}))
         self._tokens: dict[tuple[str, str], TokenSource] = {}
@@ -81,10 +93,6 @@ class Rig:
         self._tokens.clear()
         self.ask("POST", "reset")
         self.knobs(throttling=False)
-
-    def close(self) -> None:
-        self.http.close()
-        self.control.close()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         answer = self.control.request(method, f"/_sim/{path}", json=body, headers=headers)

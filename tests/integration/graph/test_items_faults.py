@@ -89,9 +89,11 @@ def test_a_read_without_a_usable_answer_is_no_reading(rig: Rig, target: TargetLi
     assert isinstance(lists.find(target, [key(1)])[key(1)], Unread)
 
 
-def test_an_answer_that_never_comes_is_in_doubt_within_the_time_limit(rig: Rig, target: TargetList) -> None:
+def test_an_answer_that_never_comes_is_in_doubt_within_the_time_limit(
+    rig: Rig, target: TargetList, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig.faults((BATCH | {"nth": [1]}, {"kind": "silence", "when": "after", "seconds": 5}))
-    rig.http.timeout = Timing(read=0.3).http
+    monkeypatch.setattr(rig.http, "_timeout", Timing(read=0.3).http)
     (outcome,) = write(rig, target, create(1))
     assert isinstance(outcome, Doubtful)
 

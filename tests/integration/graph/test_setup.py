@@ -47,6 +47,13 @@ def test_a_site_is_found_by_any_url_in_it(rig: Rig, url: str, path: str) -> None
     assert found.display_name
 
 
+def test_an_endless_path_asks_only_a_few_times(rig: Rig) -> None:
+    client = rig.client()
+    (found,) = GraphAdmin(client, CONNECTION).find_sites(url=f"{HOST}/sites/hr" + "/x" * 500)
+    assert found.site_id == rig.sites["/sites/hr"]
+    assert client.requests <= 8
+
+
 def test_the_root_site_is_found_by_the_bare_host(rig: Rig) -> None:
     (found,) = admin(rig).find_sites(url=HOST)
     assert found.web_url.rstrip("/") == HOST
