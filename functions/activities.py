@@ -16,8 +16,12 @@ blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.activities")
 
 
+class Payload(dict[str, Any]):
+    """What the worker hands to an activity. It indexes no function whose parameter is annotated with `dict[str, Any]`."""
+
+
 @blueprint.activity_trigger(input_name="order", activity=names.BEGIN_RUN)
-def begin_run(order: dict[str, Any]) -> dict[str, Any]:
+def begin_run(order: Payload) -> dict[str, Any]:
     asked = RunOrder.model_validate(order)
 
     def step() -> StepAnswer:
@@ -28,7 +32,7 @@ def begin_run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="order", activity=names.CAPTURE_SOURCE)
-def capture_source(order: dict[str, Any]) -> dict[str, Any]:
+def capture_source(order: Payload) -> dict[str, Any]:
     asked = RunOrder.model_validate(order)
 
     def step() -> StepAnswer:
@@ -38,7 +42,7 @@ def capture_source(order: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="order", activity=names.SETTLE_BACKLOG)
-def settle_backlog(order: dict[str, Any]) -> dict[str, Any]:
+def settle_backlog(order: Payload) -> dict[str, Any]:
     asked = RunOrder.model_validate(order)
 
     def step() -> StepAnswer:
@@ -49,7 +53,7 @@ def settle_backlog(order: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="end", activity=names.FINISH_RUN)
-def finish_run(end: dict[str, Any]) -> dict[str, Any]:
+def finish_run(end: Payload) -> dict[str, Any]:
     asked = RunEnd.model_validate(end)
 
     def step() -> StepAnswer:

@@ -4,7 +4,6 @@ import os
 import threading
 
 from shared.engine import Engine
-
 from shared.settings import from_env
 
 _lock = threading.Lock()

@@ -1,5 +1,6 @@
 """Operating a definition: backlog, parked rows, holds, deletes that wait, conflicts, backfills."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ def backlog(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
 @router.get("/sync-definitions/{definition_id}/parked")
 def parked(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
     """Rows that could not be written, each with its reason and its next try."""
-    return list(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.PARKED, limit=limit))
+    return _plain(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.PARKED, limit=limit))
 
 
 @router.post("/sync-definitions/{definition_id}/parked/retry")
@@ -43,7 +44,7 @@ def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Ac
 @router.get("/sync-definitions/{definition_id}/awaiting-approval")
 def awaiting(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
     """Deletes that a guard or a policy holds back; they leave by themselves when the row is back."""
-    return list(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.AWAITING_APPROVAL, limit=limit))
+    return _plain(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.AWAITING_APPROVAL, limit=limit))
 
 
 @router.post("/sync-definitions/{definition_id}/awaiting-approval/approve")
@@ -71,7 +72,7 @@ def reject(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: A
 def holds(engine: TheEngine, definition_id: UUID | None = None, *, released: bool = False) -> list[dict[str, Any]]:
     """Open holds, each with a plain explanation; a definition with one that is not `deletes_only` writes nothing."""
     wanted = None if definition_id is None else DefinitionId(definition_id)
-    return list(engine.stores.holds.list(wanted, released=released))
+    return _plain(engine.stores.holds.list(wanted, released=released))
 
 
 @router.post("/holds/{hold_id}/release")
@@ -83,7 +84,7 @@ def release(hold_id: UUID, body: Release, engine: TheEngine, actor: Actor) -> di
 @router.get("/conflicts")
 def conflicts(engine: TheEngine, definition_id: UUID, limit: int = Limit) -> list[dict[str, Any]]:
     """What people's edits were overwritten with what was in the row: column, the value that lost, who won and why."""
-    return list(engine.stores.runs.conflicts(DefinitionId(definition_id), limit=limit))
+    return _plain(engine.stores.runs.conflicts(DefinitionId(definition_id), limit=limit))
 
 
 @router.post("/ops/sync/{definition_id}/backfill", status_code=202)
@@ -112,3 +113,7 @@ def audit(engine: TheEngine, subject_id: str | None = None, limit: int = Limit) 
         }
         for entry in engine.stores.audit.entries(subject_id=subject_id, limit=limit)
     ]
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows]

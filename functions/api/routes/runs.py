@@ -29,9 +29,11 @@ def run(run_id: UUID, engine: TheEngine) -> dict[str, Any]:
 
 
 @router.get("/{run_id}/failures")
-def failures(run_id: UUID, engine: TheEngine, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+def failures(
+    run_id: UUID, engine: TheEngine, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[dict[str, Any]]:
     """The subjects that this run set aside, each with its reason."""
-    return list(engine.stores.runs.failures(RunId(run_id), limit=limit))
+    return [dict(failure) for failure in engine.stores.runs.failures(RunId(run_id), limit=limit)]
 
 
 @router.post("/{run_id}/cancel")

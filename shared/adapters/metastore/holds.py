@@ -54,7 +54,7 @@ class HoldStore:
         def work(connection: psycopg.Connection[TupleRow]) -> int:
             connection.execute(SQL["lock_allowance"], {"definition": definition})
             [(used,)] = connection.execute(SQL["used_allowance"], {"definition": definition}).fetchall()
-            taken = max(0, min(wanted, limit - used))
+            taken: int = max(0, min(wanted, limit - used))
             if taken:
                 connection.execute(SQL["take_allowance"], {"definition": definition, "taken": taken})
             return taken

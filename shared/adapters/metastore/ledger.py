@@ -27,6 +27,7 @@ from shared.core.ids import (
     ListId,
     MarkNumber,
     RunId,
+    Stamp,
     identity_hash,
 )
 from shared.core.ledger import EntryState, LedgerEntry
@@ -82,6 +83,12 @@ class LedgerStore:
             found = connection.execute(_BY_ITEMS, parameters, binary=True).fetchall()
         entries = (entry for _, entry in map(rows.entry_of, found))
         return {entry.item_id: entry for entry in entries if entry.item_id is not None}
+
+    def stamps(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Stamp]:
+        parameters = {"definition": definition, "hashes": [identity_hash(identity) for identity in identities]}
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["stamps"], parameters, binary=True).fetchall()
+        return {Identity(identity): Stamp(stamp) for identity, stamp in rows}
 
     def live_count(self, definition: DefinitionId) -> int:
         with self._metastore.connection() as connection:
@@ -263,7 +270,8 @@ def _fate(confirmation: Confirmation, *, marked_again: bool) -> _Fate:
         state = SubjectState.DUE if marked_again else SubjectState.AWAITING_APPROVAL
         return _Fate(state=state, attempt="WAITS", code="awaiting_approval", message=confirmation.await_reason)
     if confirmation.entry is not None or confirmation.remove_mark:
-        return _Fate(attempt="SETTLED", due_in=due_in)
+        # What was marked meanwhile is news: it does not wait for the second look that was asked for.
+        return _Fate(attempt="SETTLED", due_in=None if marked_again else due_in)
     return _Fate(due_in=due_in)
 
 

@@ -7,7 +7,7 @@ against a figure in a logged table. A run that was cut off starts over; its tabl
 The one module here with identifiers that are not fixed: both tables are named by the run's id, which is a UUID.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, LiteralString
 
@@ -21,7 +21,7 @@ from shared.adapters.metastore.statements import load
 from shared.core.backlog import Lane
 from shared.core.definition import SyncDefinition
 from shared.core.errors import MetastoreUnavailable
-from shared.core.ids import RunId
+from shared.core.ids import Identity, RunId
 from shared.ports import ScanResult
 
 SQL = load("scans")
@@ -84,6 +84,16 @@ class ScanStore:
             return ScanResult(scanned=scanned, ledger=known, new=new, changed=changed, gone=gone)
 
         return self._metastore.transact(work)
+
+    def differing(
+        self, definition: SyncDefinition, run: RunId, *, after: bytes | None, limit: int
+    ) -> Sequence[tuple[bytes, Identity, str]]:
+        del definition  # the run's tables are its own
+        with self._metastore.connection() as connection:
+            rows = connection.execute(
+                _for_run("show", run), {"after": after or b"", "limit": limit}, binary=True
+            ).fetchall()
+        return [(bytes(key), Identity(identity), kind) for key, identity, kind in rows]
 
     def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
         """Yields how many marks each transaction made or renumbered. Raises MetastoreUnavailable when differences got

@@ -17,6 +17,11 @@ select l.source_identity, l.state, l.source_instance_id, l.sp_list_id, l.sp_item
  where l.sync_def_id = %(definition)b::uuid and l.sp_list_id = %(list)b::text and l.sp_item_id = any(%(items)b::integer[])
    and l.sp_item_id is not null and l.state <> 'TOMBSTONE'
 
+-- stamps --
+-- The stamps that rows had at their last agreement.
+select source_identity, stamp from syncbridge.sync_ledger
+ where sync_def_id = %(definition)b::uuid and source_identity_hash = any(%(hashes)b::bytea[]) and stamp is not null
+
 -- live_count --
 -- How many rows the ledger believes in.
 select count(*) from syncbridge.sync_ledger where sync_def_id = %(definition)b::uuid and stamp is not null
@@ -81,7 +86,7 @@ delete from syncbridge.sync_backlog b
 -- conclude --
 -- Gives back claims with what was concluded: due (again, or later), parked, or waiting for a person.
 update syncbridge.sync_backlog b
-   set claim = null, claimed_until = null, state = u.state,
+   set claim = null, claimed_until = null, state = case when u.state = 'DUE' then b.state else u.state end,
        due_at = case when u.due_in is null then b.due_at
                      when u.due_in = 'infinity' then 'infinity' else now() + make_interval(secs => u.due_in) end,
        reasons = case when u.reasons = '' then b.reasons

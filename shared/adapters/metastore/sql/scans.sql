@@ -85,6 +85,11 @@ select differing from syncbridge.scan_tables where run_id = %(run)s::uuid
 select count(*), decode(max(encode(subject_hash, 'hex') collate "C"), 'hex')
   from (select subject_hash from {differing} where subject_hash > %(after)b::bytea order by subject_hash limit %(limit)b::integer) as page
 
+-- show --
+-- A page of differences for a plan, in the order of their hash.
+select subject_hash, identity, case kind when 'n' then 'NEW' when 'g' then 'GONE' else 'CHANGED' end
+  from {differing} where subject_hash > %(after)b::bytea order by subject_hash limit %(limit)b::integer
+
 -- mark --
 -- Marks a page of differences, in the order of their hash. Followed by the backlog's `policy`.
 insert into syncbridge.sync_backlog as b (sync_def_id, subject_hash, subject_kind, source_identity, reasons, lane, seen_stamp, state)
