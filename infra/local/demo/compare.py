@@ -128,7 +128,8 @@ def _text(value: str) -> str:
 
 
 def _number(text: str) -> Decimal:
-    return Decimal(f"{Decimal(text):.14e}").normalize()
+    # From the double, not from its shortest decimal form, which would round a second time.
+    return Decimal(f"{float(text):.15g}").normalize()
 
 
 def _seconds(moment: datetime) -> str:
