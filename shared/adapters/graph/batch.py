@@ -102,13 +102,16 @@ def send_batch(client: GraphClient, members: Sequence[Member], *, action: str) -
     Raises what the whole envelope's refusal means (PermissionMissing, ConfigurationError, InvariantViolated, ListGone):
     nothing was done then.
     """
-    answers = _once(client, members, action)
+    begun = client.clock.monotonic()
+    answers = _once(client, members, action, begun)
     refused = [number for number, answer in enumerate(answers) if isinstance(answer, Answer) and answer.status == 401]
     if refused:
         again: list[MemberAnswer]
+        if client.too_late(begun):
+            return [Unsent(retry_after=None) if number in refused else answer for number, answer in enumerate(answers)]
         try:
             client.renew_token()
-            again = _once(client, [members[number] for number in refused], action)
+            again = _once(client, [members[number] for number in refused], action, begun)
         except Transient as error:
             again = [Unsent(retry_after=error.retry_after)] * len(refused)
         except SyncError:
@@ -118,7 +121,7 @@ def send_batch(client: GraphClient, members: Sequence[Member], *, action: str) -
     return answers
 
 
-def _once(client: GraphClient, members: Sequence[Member], action: str) -> list[MemberAnswer]:
+def _once(client: GraphClient, members: Sequence[Member], action: str, begun: float) -> list[MemberAnswer]:
     if not 0 < len(members) <= MAX_MEMBERS:
         raise InvariantViolated(f"A $batch holds 1 to {MAX_MEMBERS} requests, not {len(members)}.", code="bad_batch")
     count = len(members)
@@ -131,7 +134,7 @@ def _once(client: GraphClient, members: Sequence[Member], action: str) -> list[M
         writes=any(inner.writes for inner in members),
     )
     try:
-        outer = client.send(request)
+        outer = client.send(request, begun=begun)
     except Doubt as error:
         return [Unanswered(reason=error.message)] * count
     except Transient as error:

@@ -63,7 +63,8 @@ class Timing:
 
     @property
     def request_timeout(self) -> float:
-        """The longest that one call can take, from the call to its answer or to giving up."""
+        """From a call to the end of its last exchange, answered or given up: what it sends cannot begin to work later
+        than that by this side's doing. A 401 within a $batch and its renewal are included."""
         return self.start + self.pool + self.connect + self.write + self.read + self.body + self.read
 
     @property
@@ -158,18 +159,25 @@ class GraphClient:
         self._bare_throttles = 0
         self._log = logging.getLogger("syncbridge.graph")
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request, *, begun: float | None = None) -> Answer:
         """Send a request and return whatever Graph answered, 4xx and 5xx included; a 401 is tried again, renewed.
 
+        `begun`: when the call that this request belongs to began, by the clock's monotonic time.
         Raises Throttled (nothing was sent: the budget asks to wait), GraphUnavailable (nothing was sent, or a read has
         no answer), Doubt (a write has no answer), ConfigurationError (no token to be had).
         """
-        begun = self.clock.monotonic()
+        begun = self.clock.monotonic() if begun is None else begun
         self._take(request.ru)
         answer = self._exchange(request, self._token(request, renew=False), begun)
         if answer.status == 401:
+            if self.too_late(begun):
+                raise _not_sent()
             answer = self._exchange(request, self._token(request, renew=True), begun, again=True)
         return answer
+
+    def too_late(self, begun: float) -> bool:
+        """No more exchange may begin in a call that began then."""
+        return self.clock.monotonic() - begun > self.timing.start
 
     def get(self, address: urls.Address, *, action: str, ru: int) -> Any:
         """The JSON of a read. Raises as `send` and `expect` do."""
@@ -238,10 +246,10 @@ class GraphClient:
             raise
 
     def _exchange(self, request: Request, token: str, begun: float, *, again: bool = False) -> Answer:
-        if self.clock.monotonic() - begun > self.timing.start:
+        if self.too_late(begun):
             if not again:
                 self._budget.charge(-request.ru)
-            raise GraphUnavailable("The request was not sent: there was no time left for its answer.", code="not_sent")
+            raise _not_sent()
         if again:
             self._budget.charge(request.ru)
         started = self.clock.monotonic()
@@ -326,3 +334,7 @@ class GraphClient:
                 "ru": request.ru,
             },
         )
+
+
+def _not_sent() -> GraphUnavailable:
+    return GraphUnavailable("The request was not sent: there was no time left for its answer.", code="not_sent")

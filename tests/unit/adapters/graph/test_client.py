@@ -183,6 +183,19 @@ def test_no_exchange_begins_after_the_time_for_starting() -> None:
     assert world.budget.taken == 2
 
 
+def test_a_refusal_that_comes_late_is_not_followed_by_a_renewal() -> None:
+    timing = Timing()
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        world.clock.sleep(timing.start + 1)
+        return answer(401)
+
+    world = World(slow)
+    with pytest.raises(GraphUnavailable):
+        world.client.send(WRITE)
+    assert world.tokens.renewals == 0
+
+
 def test_the_whole_of_a_call_fits_into_the_request_timeout() -> None:
     timing = Timing()
     longest = timing.start + timing.pool + timing.connect + timing.write + timing.read + timing.body + timing.read

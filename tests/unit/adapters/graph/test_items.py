@@ -437,6 +437,19 @@ def test_members_refused_for_their_token_are_sent_again_and_the_others_are_not()
     assert [asked["url"] for asked in members(world)] == [f"{ITEMS}/1/fields", f"{ITEMS}/2/fields", f"{ITEMS}/2/fields"]
 
 
+def test_members_refused_late_are_not_sent_again_and_were_without_effect() -> None:
+    def member(asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["url"].endswith("/1/fields"):
+            world.clock.sleep(world.timing.start + 1)
+            return inner(200, {"@odata.etag": ETAG})
+        return inner(401, error("InvalidAuthenticationToken"))
+
+    world = World(batching(member))
+    outcomes = world.lists.write(TARGET, [patch(1), patch(2)])
+    assert (type(outcomes[op(1)]), outcomes[op(2)]) == (Landed, NotSent(retry_after=None))
+    assert (len(world.requests), world.tokens.renewals) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [(GraphUnavailable("x"), NotSent), (ConfigurationError("x"), Stopped), (Throttled("x"), NotSent)],
