@@ -29,9 +29,9 @@ def versions_after(
     """The item as each version written after `etag` left it, oldest first; without times, which Graph shifts in versions
     (microsoft-graph-docs #12328), and with the sync key only if versions show hidden columns.
 
-    An eTag counts an item's writes and a version label its versions, one per write where a list keeps versions. The
-    distance between the two eTags therefore says how many of the newest versions are meant. None when that cannot be
-    relied on: the item is gone, versions are missing, or labels have another form (minor versions, approval).
+    An eTag counts an item's writes and a version label its versions: where the two agree, every write made a version, and
+    the versions meant are those numbered above the eTag. None when that cannot be relied on: the item is gone, versions
+    are missing, a write made none (versioning off, a system update), or labels have another form (minor versions).
     """
     address = urls.item(target.site_id, target.list_id, item_id).query({"$expand": "fields($select=_UIVersionString)"})
     answer = client.send(Request(method="GET", address=address, action="graph.look", ru=RU_SINGLE_READ))
@@ -42,11 +42,9 @@ def versions_after(
     current = etag_of(member(item, "eTag"))
     now, then = _writes(current), _writes(etag)
     label = _label(member(member(item, "fields"), "_UIVersionString"))
-    if current is None or now is None or then is None or label is None or now < then:
+    if current is None or now is None or then is None or label != now or now < then:
         return None
-    wanted = range(label - (now - then) + 1, label + 1)
-    if wanted.start < 1:
-        return None
+    wanted = range(then + 1, now + 1)
     found = _versions(client, target, item_id, expand, oldest=wanted.start)
     if any(number not in found for number in wanted):
         return None
@@ -54,7 +52,7 @@ def versions_after(
     return [
         Item(
             id=item_id,
-            etag=ETag(f'"{guid},{now - label + number}"'),
+            etag=ETag(f'"{guid},{number}"'),
             sync_key=key_of(found[number], target.key_column),
             fields=found[number],
             editor_id=editor_of(found[number]),

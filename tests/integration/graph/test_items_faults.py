@@ -365,3 +365,24 @@ def test_a_key_of_any_text_finds_its_own_item_and_no_other(rig: Rig) -> None:
         else:
             assert look.item is not None, text
             assert look.item.fields["code"] == text
+
+
+@pytest.mark.parametrize("edits", [1, 3])
+def test_a_list_without_versions_never_tells_a_wrong_history(rig: Rig, target: TargetList, edits: int) -> None:
+    rig.ask("PATCH", f"people/lists/{target.list_id}", {"versioning": False})
+    (landed,) = write(rig, target, create(1))
+    assert isinstance(landed, Landed)
+    for number in range(edits):
+        rig.edit(target.list_id, landed.item_id, {"Title": f"edit {number}"})
+    found = rig.lists(COLUMNS).versions_since(target, landed.item_id, landed.etag or ETag(""))
+    assert found is None or (edits == 1 and [version.fields["Title"] for version in found] == ["edit 0"])
+
+
+def test_a_history_that_was_switched_off_in_between_never_tells_a_wrong_one(rig: Rig, target: TargetList) -> None:
+    (landed,) = write(rig, target, create(1))
+    assert isinstance(landed, Landed)
+    rig.edit(target.list_id, landed.item_id, {"Title": "kept"})
+    rig.ask("PATCH", f"people/lists/{target.list_id}", {"versioning": False})
+    rig.edit(target.list_id, landed.item_id, {"Title": "not kept"})
+    found = rig.lists(COLUMNS).versions_since(target, landed.item_id, landed.etag or ETag(""))
+    assert found is None or [version.fields["Title"] for version in found] == ["kept", "not kept"]
