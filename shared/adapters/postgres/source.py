@@ -117,12 +117,11 @@ class _Blocks(Iterator[bytes]):
         return next(self._blocks)
 
     def _read(self) -> Iterator[bytes]:
-        parts: list[bytes] = []
+        parts: list[bytes | bytearray | memoryview] = []
         size = 0
         with translated(self._subject):
             for part in self._copy:
-                # psycopg hands out memory that it reuses for the next row.
-                parts.append(bytes(part))
+                parts.append(part)
                 size += len(part)
                 if size >= BLOCK_BYTES:
                     yield b"".join(parts)

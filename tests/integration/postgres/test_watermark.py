@@ -224,6 +224,10 @@ def test_a_page_stores_its_last_row_below_the_bound_and_the_bound_above_it(sourc
     low = read(source, spec, None, limit=3, bound=bound)
     assert low.safe is not None
     assert (low.safe.value, low.safe.identity) == ("2024-01-01 00:03:00+00", '["3"]')
+    # A row at the bound itself may still get company: it is not passed.
+    at = read(source, spec, low.last, limit=2, bound=bound)
+    assert at.safe is not None
+    assert (at.safe.value, at.safe.identity) == (bound.upper, None)
     high = read(source, spec, low.last, limit=100, bound=bound)
     assert high.safe is not None
     assert (high.safe.value, high.safe.identity) == (bound.upper, None)
