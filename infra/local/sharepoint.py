@@ -1,6 +1,7 @@
 """Tenants of the simulated SharePoint: how the local stack adds one, and what a client needs to reach it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -53,7 +54,7 @@ def add_tenant(url: str, *, name: str, licences: int, multiplier: float) -> Tena
     )
 
 
-def call(url: str, method: str, path: str, body: object = None) -> dict[str, object]:
+def call(url: str, method: str, path: str, body: object = None) -> dict[str, Any]:
     """A request to the simulator's control surface. Raises LocalStackError with its words."""
     answer = httpx.request(method, f"{url}{path}", json=body, timeout=30)
     if answer.is_error:

@@ -17,7 +17,7 @@ _COLUMNS = (
 )  # fmt: skip
 _ADDED = 100
 _CHANGE = """
-    update business.projects set name = 'Renamed ' || id, budget = budget + 1, notes = null, status = 'done'
+    update business.projects set name = 'Renamed ' || id, budget = budget / 2, notes = null, status = 'done'
     where id % 100 = 7 and id <= 15000
 """
 _REMOVE = "delete from business.projects where id % 100 = 11 and id <= 4000"
