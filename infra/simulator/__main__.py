@@ -6,6 +6,7 @@ import gc
 import signal
 import sqlite3
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from infra.simulator.server import listen
@@ -33,7 +34,8 @@ async def _run(arguments: argparse.Namespace, service: Service) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+        with suppress(NotImplementedError):  # Windows; there the interrupt ends the process, and the store bears it
+            loop.add_signal_handler(name, stop.set)
     gc.freeze()
     address = f"http://{arguments.host}:{port}"
     if arguments.ready_file:

@@ -27,15 +27,18 @@ class Control:
 
     def handle(self, request: Request) -> Answer:
         """Answer a control request. What it is told wrongly it refuses with 400 and a sentence."""
-        parts = segments(request.path)[1:]
+        if request.method not in ("GET", "HEAD") and _foreign(request):
+            return _refusal(403, "The request comes from a page of another site.")
         try:
-            answer = self._run(request, parts)
+            answer = self._run(request, segments(request.path)[1:])
         except errors.GraphError as error:
             answer = _refusal(error.status, error.message)
         except orjson.JSONDecodeError:
             answer = _refusal(400, "The body is no JSON.")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             answer = _refusal(400, str(error).strip("'\""))
+        if answer.status >= 400 and request.method != "GET":
+            self._world.rollback()
         self._world.commit()
         return answer
 
@@ -268,6 +271,14 @@ def _object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Unfit("the body must be a JSON object")
     return body
+
+
+def _foreign(request: Request) -> bool:
+    """Sent by a browser from a page that is not ours; browsers say so in Sec-Fetch-Site, old ones in Origin."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    return request.headers.get("origin", request.base()) != request.base()
 
 
 def _refusal(status: int, message: str) -> Response:

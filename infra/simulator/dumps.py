@@ -30,7 +30,7 @@ def dump(world: World) -> bytes:
 
 
 def load(world: World, text: bytes) -> int:
-    """Replace everything by a dump. Raises ValueError; then the state is empty."""
+    """Replace everything by a dump, into a state that was emptied. Raises ValueError; a rollback brings the old state back."""
     items: list[dict[str, Any]] = []
     count = 0
     for line in text.splitlines():
@@ -45,8 +45,8 @@ def load(world: World, text: bytes) -> int:
         else:
             raise Unfit(f"line {count + 1} is no record of a dump")
         count += 1
-    world.store.commit()
     world.load()
+    world.load_state()
     for record in items:
         lst = world.lists.get(record["key"] >> 32)
         if lst is None:
@@ -58,5 +58,4 @@ def load(world: World, text: bytes) -> int:
         if row.state == PURGED:
             world.rows.purge(lst, row.id)
         lst.next_item = max(lst.next_item, row.id + 1)
-    world.commit()
     return count

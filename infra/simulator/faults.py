@@ -139,6 +139,8 @@ class _Rule:
             return False
         if self.fault["kind"] == "vendor" and request.inner:
             return False  # the vendor's proxy decides per batch
+        if self.path is None and not request.target.startswith("/v1.0"):
+            return False  # the login is hit only by rules that name its path
         if self.path is not None and not self.path.search(request.target):
             return False
         return not match.get("app") or match["app"] == app

@@ -189,8 +189,10 @@ class Filters:
         def passes(row: Row) -> bool:
             for column, compare, literal in compiled:
                 value = _stored(column, row)
-                if value is None or literal is None:
-                    passed = compare(value, literal) if compare in (_COMPARE["eq"], _COMPARE["ne"]) else False
+                if literal is None:
+                    passed = compare(value, None) if compare in (_COMPARE["eq"], _COMPARE["ne"]) else False
+                elif value is None:
+                    passed = False  # as in the index: no value is neither equal nor unequal
                 else:
                     passed = isinstance(value, str) == isinstance(literal, str) and compare(value, literal)
                 if not passed:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from infra.simulator.journal import Entry
 from infra.simulator.notices import Notices
 from infra.simulator.routes import Routes
 from infra.simulator.subscriptions import Subscriptions
-from infra.simulator.wire import Answer, Request, Response, segments
+from infra.simulator.wire import Answer, Delivery, Request, Response, segments
 from infra.simulator.world import World
 
 
@@ -77,9 +78,12 @@ class Service:
         match segments(request.path):
             case [tenant, "oauth2", "v2.0", "token"] if request.method == "POST":
                 fired = self.faults.choose(request)
-                if fired is not None:
+                if fired is not None and fired.kind in ("status", "reset", "silence"):
                     return fired.response()
-                return self.access.token(request, tenant)
+                answer = self.access.token(request, tenant)
+                if fired is not None and fired.kind in ("slow", "truncate"):
+                    return replace(answer, delivery=Delivery(kind=fired.kind, seconds=fired.seconds))
+                return answer
             case [tenant, "v2.0", ".well-known", "openid-configuration"] if request.method == "GET":
                 return self.access.openid(request, tenant)
             case [tenant, "discovery", "v2.0", "keys"] if request.method == "GET" and tenant:

@@ -71,8 +71,8 @@ class Store:
             yield orjson.loads(row[0])
 
     def wipe(self) -> None:
-        """Forget everything; the file stays."""
-        self.commit()
+        """Forget everything, within the transaction at hand; the file stays."""
+        self.begin()
         for table in ("docs", "items", "indexed", "versions"):
             self.db.execute(f"delete from {table}")  # noqa: S608 - the names stand in the line above
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from infra.simulator.budget import Budget
 from infra.simulator.clock import Clock
 from infra.simulator.columns import Column
 from infra.simulator.journal import Journal
-from infra.simulator.knobs import Knobs
+from infra.simulator.knobs import BY_NAME, Knobs
 from infra.simulator.lists import USERS_TITLE, SharePointList, system_columns
 from infra.simulator.rows import Row, Rows, key_of
 from infra.simulator.store import LIVE, Store
@@ -46,11 +47,12 @@ class World:
         self._titles: dict[tuple[int, str], SharePointList] = {}
         self._changed: dict[int, tuple[SharePointList, str | None]] = {}
         self.load()
+        self.load_state()
 
     # -- keeping
 
     def load(self) -> None:
-        """Read the store anew; what was in memory is forgotten."""
+        """Read tenants, sites, lists and subscriptions anew; what was in memory is forgotten."""
         for index in (
             self._site_by_web,
             self._site_by_path,
@@ -70,12 +72,16 @@ class World:
             lst.next_item = self.rows.next_id(lst)
             self._index_list(lst)
         self.subscriptions = {doc["id"]: doc for doc in self.store.all("subscription")}
+
+    def load_state(self) -> None:
+        """Knobs, switches, clock and daily counters as they were saved; what this version does not know is left out."""
         state = self.store.get("state", "service") or {}
         self.knobs.reset()
-        self.knobs.set(state.get("knobs", {}))
+        self.knobs.set({name: value for name, value in state.get("knobs", {}).items() if name in BY_NAME})
         self.rules.mend_all()
         for rule in state.get("broken", []):
-            self.rules.set(rule, broken=True)
+            with suppress(KeyError):
+                self.rules.set(rule, broken=True)
         if "clock" in state:
             self.clock.restore(state["clock"])
         self.budget.restore(state.get("days", []))
@@ -105,12 +111,12 @@ class World:
         self.load()
 
     def reset(self) -> None:
+        """Forget everything; the request's commit makes it final."""
         self.clock.reset()
         self.store.wipe()
         self.rows.reload()
         self.load()
-        self.knobs.reset()
-        self.rules.mend_all()
+        self.load_state()
         self.budget.clear()
         self.journal.clear()
 

@@ -323,3 +323,12 @@ def test_a_fault_chooses_its_codes_and_headers(sim: Client) -> None:
     assert answer.json()["error"]["code"] == "resyncChangesUploadDifferences"
     assert answer.json()["error"]["innerError"]["code"] == "resyncRequired"
     assert (answer.headers["Retry-After"], answer.headers["RateLimit-Reset"]) == ("Wed, 21 Oct 2026 07:28:00 GMT", "90")
+
+
+def test_the_login_is_hit_only_by_a_rule_that_names_it(sim: Client) -> None:
+    sim.faults({}, {"kind": "status", "status": 500})
+    assert sim.token()
+
+    sim.faults({"path": "oauth2"}, {"kind": "status", "status": 503})
+    form = {"grant_type": "client_credentials"}
+    assert sim.http.post("/contoso/oauth2/v2.0/token", data=form).status_code == 503

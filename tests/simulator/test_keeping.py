@@ -91,10 +91,15 @@ def test_a_dump_loaded_elsewhere_is_the_same_service(sim: Client) -> None:
     other.close()
 
 
-def test_a_load_of_anything_else_is_refused(sim: Client) -> None:
-    assert sim.http.post("/_sim/load", content=b'{"kind": "cake"}').status_code == 400
-    assert sim.http.post("/_sim/load", content=b"no json").status_code == 400
-    sim.control("POST", "reset")
+def test_a_load_of_anything_else_is_refused_and_changes_nothing(sim: Client) -> None:
+    path = sim.new_list()
+    sim.add(path, Title="a")
+    lost = b'{"kind": "item", "key": 999999999999, "values": {}, "versions": []}'
+    for text in (b'{"kind": "cake"}', b"no json", b"[]", b'{"kind": "site", "id": "1", "doc": {}}', lost):
+        assert sim.http.post("/_sim/load", content=text).status_code == 400
+
+    assert sim.titles(path) == ["a"]
+    assert sim.add(path, Title="b")["id"] == "2"
 
 
 def test_a_configuration_file_sets_knobs_tenants_and_faults(folder: Path, tmp_path: Path) -> None:
@@ -140,3 +145,12 @@ def test_a_folder_has_one_simulator_and_a_port_one_server(folder: Path, tmp_path
     assert (taken.returncode, f"port {port} cannot be used" in taken.stderr) == (2, True)
     client.close()
     _end(process, signal.SIGTERM)
+
+
+def test_a_tenant_that_does_not_fit_leaves_no_half_of_itself(sim: Client) -> None:
+    sim.control("POST", "tenants", {"name": "half", "licences": "many"}, status=400)
+    bad = {"name": "contoso", "multiplier": 3, "apps": [{"client_id": "x", "surprise": 1}]}
+    sim.control("POST", "tenants", bad, status=400)
+
+    (tenant,) = sim.control("GET", "tenants")["tenants"]
+    assert (tenant["name"], tenant["multiplier"]) == ("contoso", 1.0)

@@ -165,11 +165,14 @@ def test_the_pages_forms_add_edit_delete_and_restore(sim: Client) -> None:
     assert 'role="alert"' in refused.text
 
 
-def test_a_form_from_another_site_is_refused(sim: Client) -> None:
+def test_a_form_from_another_site_is_refused_and_the_pages_own_is_not(sim: Client) -> None:
     path = sim.new_list()
     address = f"/_sim/page/lists/{path.rpartition('/')[2]}"
 
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         assert sim.http.post(address, data={"Title": "a"}, headers=headers).status_code == 403
+        assert sim.http.post("/_sim/reset", headers=headers).status_code == 403
 
     assert sim.titles(path) == []
+    own = {"Origin": sim.address, "Sec-Fetch-Site": "same-origin"}
+    assert sim.http.post(address, data={"Title": "a"}, headers=own).status_code == 303
