@@ -15,11 +15,11 @@ select %(definition)b::uuid, m.hash, m.kind, m.identity, m.list_id, m.item_id, s
 --
 -- Number: every mark takes a new one, but a scan's mark (SCAN and ROW_GONE only) that tells nothing new is not written
 --   at all. A claimed subject is always renumbered: its worker may have read the row before the mark saw it.
--- State: PARKED becomes due again with its attempts kept, except when a scan repeats what it already said about the
---   same content before the retry time (a row that cannot be written differs at every scan).
+-- State: PARKED becomes due again with its attempts kept, except when a scan sees the content that was parked, or misses
+--   the row once more: a row that cannot be written differs from the ledger at every scan, and waits for its retry time.
 --   AWAITING_APPROVAL and HELD stay under marks that do not say that the row is there.
 --   A subject that is due because its row is gone, and nothing else, waits when the mark says so.
--- due_at: a delay that settle asked for stays, or throttling would be undone by every capture; a person's does not wait.
+-- due_at: news does not wait for a delay, except of a subject that waits for somebody else's creation (AGAIN).
 -- news: two different eTags cannot be ordered here, so settle is made to look.
 on conflict (sync_def_id, subject_hash) do update
    set number = excluded.number,
@@ -30,23 +30,21 @@ on conflict (sync_def_id, subject_hash) do update
                    when b.news is null and not 'ITEM' = any(b.reasons) then excluded.news
                    when b.news = excluded.news then b.news end,
        seen_stamp = case when excluded.reasons <@ array['SCAN', 'ROW_GONE'] then excluded.seen_stamp else b.seen_stamp end,
-       state = case when excluded.state <> 'DUE' and not b.approved and b.state = 'DUE' and b.reasons <@ array['ROW_GONE'] then excluded.state
+       state = case when b.state = 'DUE' and excluded.state <> 'DUE' and not b.approved and b.reasons <@ array['ROW_GONE'] then excluded.state
+                    when b.state = 'PARKED' and excluded.state <> 'DUE' then excluded.state
                     when b.state in ('AWAITING_APPROVAL', 'HELD')
                          and excluded.reasons <@ array['ROW_GONE', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE'] then b.state
-                    when b.state = 'PARKED' and excluded.state <> 'DUE' then excluded.state
                     else 'DUE' end,
        approved = b.approved and excluded.reasons <@ array['ROW_GONE', 'DOUBT', 'RETRY', 'AGAIN', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE'],
-       due_at = case when b.state <> 'DUE' then now()
-                     when excluded.reasons && array['COMMAND', 'RETRY'] and not 'AGAIN' = any(b.reasons) then least(b.due_at, now())
-                     else b.due_at end,
+       due_at = case when b.state = 'DUE' and 'AGAIN' = any(b.reasons) then b.due_at else least(b.due_at, now()) end,
        marked_at = now()
  where not excluded.reasons <@ array['SCAN', 'ROW_GONE']
-    or b.claim is not null
-    or b.lane > excluded.lane
-    or not b.reasons @> excluded.reasons
-    or (b.state = 'PARKED' and b.seen_stamp is distinct from excluded.seen_stamp)
-    or (b.state in ('AWAITING_APPROVAL', 'HELD') and not excluded.reasons <@ array['ROW_GONE'])
-    or (b.state = 'DUE' and excluded.state <> 'DUE' and not b.approved and b.reasons <@ array['ROW_GONE'])
+    or case b.state
+            when 'PARKED' then b.seen_stamp is distinct from excluded.seen_stamp
+                               or ('ROW_GONE' = any(excluded.reasons) and not 'ROW_GONE' = any(b.reasons))
+            when 'DUE' then b.claim is not null or b.lane > excluded.lane or not b.reasons @> excluded.reasons
+                            or (excluded.state <> 'DUE' and not b.approved and b.reasons <@ array['ROW_GONE'])
+            else not b.reasons @> excluded.reasons or not excluded.reasons <@ array['ROW_GONE'] end
 
 -- next_number --
 -- A number from the marks' sequence.

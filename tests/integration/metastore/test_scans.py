@@ -1,0 +1,275 @@
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+
+from shared.core.backlog import Lane, Reason
+from shared.core.errors import InvariantViolated, MetastoreUnavailable
+from shared.core.ids import RunId
+from shared.core.ledger import EntryState
+from shared.core.runs import RunCounts
+from shared.ports import Confirmation, ScanResult
+from tests.integration.metastore.support import (
+    backlog_row,
+    claim,
+    copy_binary,
+    entry,
+    identity,
+    keep_definition,
+    keep_run,
+    mark,
+    row,
+)
+
+
+@pytest.fixture
+def spec(definition):
+    """Scans need a definition's id only."""
+    return SimpleNamespace(id=definition)
+
+
+@pytest.fixture
+def run():
+    return RunId(uuid4())
+
+
+@pytest.fixture
+def agree(backlog, ledger, definition):
+    """A function that puts entries into the ledger."""
+
+    def put(*entries):
+        backlog.mark(definition, [mark(n, Reason.COMMAND) for n, _ in enumerate(entries)])
+        page = claim(backlog, definition, limit=1000)
+        confirmations = [
+            Confirmation(claimed=claimed, entry=one) for claimed, one in zip(page.subjects, entries, strict=True)
+        ]
+        assert ledger.confirm(definition, page.token, confirmations, run=None, counts=RunCounts())
+
+    return put
+
+
+def scan(scans, spec, run, rows, *, hold_deletes=False, lane=Lane.PUSH):
+    loaded = scans.load(spec, run, copy_binary((identity(n), stamp) for n, stamp in rows.items()))
+    result = scans.compare(spec, run, loaded)
+    made = sum(scans.mark(spec, run, lane=lane, hold_deletes=hold_deletes))
+    scans.drop(run)
+    return result, made
+
+
+def tables(sql):
+    return sql.execute("select count(*) from pg_tables where tablename ~ '^(scan|differing)_[0-9a-f]{32}$'").fetchone()[
+        0
+    ]
+
+
+def test_a_scan_finds_new_changed_and_gone_rows_and_nothing_else(backlog, definition, scans, spec, run, agree):
+    agree(entry(1, item_id=1, stamp=1), entry(2, item_id=2, stamp=2), entry(3, item_id=3, stamp=3))
+
+    result, made = scan(scans, spec, run, {1: 1, 2: 20, 4: 4})
+
+    assert result == ScanResult(scanned=3, ledger=3, new=1, changed=1, gone=1)
+    assert made == 3
+    marked = {claimed.subject: claimed.reasons for claimed in claim(backlog, definition).subjects}
+    assert marked == {row(2): {Reason.SCAN}, row(3): {Reason.ROW_GONE}, row(4): {Reason.SCAN}}
+
+
+def test_the_second_scan_of_a_settled_table_marks_nothing(backlog, definition, scans, spec, run, agree):
+    agree(*(entry(n, item_id=n + 1, stamp=n) for n in range(30)))
+
+    result, made = scan(scans, spec, run, {n: n for n in range(30)})
+
+    assert (result, made) == (ScanResult(scanned=30, ledger=30, new=0, changed=0, gone=0), 0)
+    assert backlog.counts(definition).due == 0
+
+
+def test_marks_are_made_in_chunks_until_all_are_made(backlog, definition, scans, spec, run):
+    loaded = scans.load(spec, run, copy_binary((identity(n), n) for n in range(20)))
+    scans.compare(spec, run, loaded)
+
+    assert list(scans.mark(spec, run, lane=Lane.BACKFILL, hold_deletes=False)) == [7, 7, 6]
+    assert {claimed.lane for claimed in claim(backlog, definition).subjects} == {Lane.BACKFILL}
+
+
+def test_marking_that_was_cut_off_starts_over_without_harm(backlog, definition, scans, spec, run):
+    loaded = scans.load(spec, run, copy_binary((identity(n), n) for n in range(20)))
+    scans.compare(spec, run, loaded)
+    next(scans.mark(spec, run, lane=Lane.PUSH, hold_deletes=False))
+
+    assert sum(scans.mark(spec, run, lane=Lane.PUSH, hold_deletes=False)) == 13
+    assert backlog.counts(definition).due == 20
+
+
+def test_tombstones_do_not_count_and_a_row_that_comes_back_is_new(backlog, definition, scans, spec, run, agree):
+    agree(entry(1, EntryState.TOMBSTONE, stamp=None), entry(2, EntryState.TOMBSTONE, stamp=None))
+
+    result, made = scan(scans, spec, run, {1: 5})
+
+    assert (result, made) == (ScanResult(scanned=1, ledger=0, new=1, changed=0, gone=0), 1)
+
+
+def test_a_row_that_lives_without_an_item_by_decision_is_marked_only_when_it_changes(scans, spec, agree):
+    agree(entry(1, EntryState.TOMBSTONE, item_id=None, stamp=5))
+
+    assert scan(scans, spec, RunId(uuid4()), {1: 5})[1] == 0
+    assert scan(scans, spec, RunId(uuid4()), {1: 6})[1] == 1
+
+
+@pytest.mark.parametrize("state", [EntryState.BOUND, EntryState.CREATING])
+def test_an_entry_on_the_way_to_an_agreement_is_marked_whatever_its_stamp(scans, spec, run, agree, state):
+    agree(entry(1, state, stamp=5), entry(2, state, item_id=2, stamp=None))
+
+    result, made = scan(scans, spec, run, {1: 5, 2: 6})
+
+    assert made == 2
+    assert (result.new, result.changed, result.gone) == (0, 2, 0)
+
+
+def test_held_deletes_wait_for_approval_and_all_else_is_due(backlog, definition, scans, spec, run, agree, sql):
+    agree(entry(1, item_id=1, stamp=1), entry(2, item_id=2, stamp=2))
+
+    scan(scans, spec, run, {2: 3}, hold_deletes=True)
+
+    assert backlog_row(sql, 1)["state"] == "AWAITING_APPROVAL"
+    assert [claimed.subject for claimed in claim(backlog, definition).subjects] == [row(2)]
+
+
+def test_deletes_that_were_due_wait_when_a_later_scan_holds_them(backlog, definition, scans, spec, agree, sql):
+    agree(entry(1, item_id=1, stamp=1))
+    scan(scans, spec, RunId(uuid4()), {})
+
+    scan(scans, spec, RunId(uuid4()), {}, hold_deletes=True)
+
+    assert backlog_row(sql, 1)["state"] == "AWAITING_APPROVAL"
+
+
+def test_an_approved_delete_is_not_held_again(backlog, definition, scans, spec, agree, sql):
+    agree(entry(1, item_id=1, stamp=1))
+    scan(scans, spec, RunId(uuid4()), {})
+    sql.execute("update syncbridge.sync_backlog set approved = true")
+
+    scan(scans, spec, RunId(uuid4()), {}, hold_deletes=True)
+
+    (claimed,) = claim(backlog, definition).subjects
+    assert claimed.approved
+
+
+def test_a_waiting_delete_is_due_again_when_its_row_is_back_unchanged(backlog, definition, scans, spec, agree, sql):
+    agree(entry(1, item_id=1, stamp=1), entry(2, item_id=2, stamp=2))
+    scan(scans, spec, RunId(uuid4()), {}, hold_deletes=True)
+
+    result, _ = scan(scans, spec, RunId(uuid4()), {1: 1}, hold_deletes=True)
+
+    assert (result.changed, result.gone) == (0, 1)
+    assert [claimed.subject for claimed in claim(backlog, definition).subjects] == [row(1)]
+    assert backlog_row(sql, 2)["state"] == "AWAITING_APPROVAL"
+
+
+def test_a_scan_that_lost_its_rows_marks_nothing_as_gone(backlog, definition, scans, spec, run, agree, sql):
+    agree(entry(1, item_id=1, stamp=1))
+    loaded = scans.load(spec, run, copy_binary([(identity(1), 1)]))
+    sql.execute(f"truncate syncbridge.scan_{run.hex}")  # what a server's crash does to an unlogged table
+
+    with pytest.raises(MetastoreUnavailable, match="scans again"):
+        scans.compare(spec, run, loaded)
+
+    assert backlog.counts(definition).due == 0
+
+
+def test_a_comparison_that_lost_its_findings_says_so(backlog, definition, scans, spec, run, sql):
+    loaded = scans.load(spec, run, copy_binary((identity(n), n) for n in range(20)))
+    scans.compare(spec, run, loaded)
+    marking = scans.mark(spec, run, lane=Lane.PUSH, hold_deletes=False)
+    next(marking)
+    sql.execute(f"truncate syncbridge.differing_{run.hex}")
+
+    with pytest.raises(MetastoreUnavailable, match="scans again"):
+        list(marking)
+
+
+def test_marking_without_a_comparison_is_refused(scans, spec, run):
+    scans.load(spec, run, copy_binary([]))
+
+    with pytest.raises(MetastoreUnavailable):
+        list(scans.mark(spec, run, lane=Lane.PUSH, hold_deletes=False))
+
+
+def test_an_empty_source_says_that_everything_is_gone(scans, spec, run, agree):
+    agree(*(entry(n, item_id=n + 1, stamp=n) for n in range(5)))
+
+    assert scan(scans, spec, run, {})[0] == ScanResult(scanned=0, ledger=5, new=0, changed=0, gone=5)
+
+
+def test_a_source_that_breaks_off_leaves_nothing_behind(scans, spec, run, sql):
+    def broken():
+        yield from list(copy_binary([(identity(1), 1)]))[:2]
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(ConnectionResetError):
+        scans.load(spec, run, broken())
+
+    assert tables(sql) == 0
+
+
+def test_a_row_that_the_source_shows_twice_stops_the_scan(scans, spec, run):
+    loaded = scans.load(spec, run, copy_binary([(identity(1), 1), (identity(1), 1)]))
+
+    with pytest.raises(InvariantViolated):
+        scans.compare(spec, run, loaded)
+
+
+def test_identities_of_every_alphabet_meet_their_hash(backlog, ledger, definition, scans, spec, run, sql):
+    for text in ("é", "🙂", "a\\b", 'q"', "\x7f", "ｱ"):
+        scan(scans, spec, RunId(uuid4()), {text: 1})
+    backlog.mark(definition, [mark(text) for text in ("é", "🙂", "a\\b", 'q"', "\x7f", "ｱ")])
+
+    assert sql.execute("select count(*) from syncbridge.sync_backlog").fetchone() == (6,)
+
+
+def test_tables_of_ended_runs_go_with_the_next_scan_and_those_of_others_stay(scans, spec, definition, sql):
+    keep_definition(sql, definition)
+    ended, running = keep_run(sql, definition, "PUSH", "FAILED"), keep_run(sql, definition, "DRIFT")
+    unknown, next_one = RunId(uuid4()), RunId(uuid4())
+    for run_id in (unknown, running, ended):
+        scans.load(spec, run_id, copy_binary([]))
+
+    scans.load(spec, next_one, copy_binary([]))
+
+    left = {name for (name,) in sql.execute("select tablename from pg_tables where tablename like 'scan\\_%'")}
+    assert left == {"scan_tables", *(f"scan_{run_id.hex}" for run_id in (unknown, running, next_one))}
+
+
+def test_a_run_that_scans_again_starts_over(scans, spec, run):
+    scans.compare(spec, run, scans.load(spec, run, copy_binary([(identity(1), 1)])))
+
+    result = scans.compare(spec, run, scans.load(spec, run, copy_binary([(identity(2), 1), (identity(3), 1)])))
+
+    assert result.scanned == 2
+
+
+def test_dropping_a_run_twice_is_fine(scans, spec, run, sql):
+    scans.compare(spec, run, scans.load(spec, run, copy_binary([])))
+
+    scans.drop(run)
+    scans.drop(run)
+
+    assert tables(sql) == 0
+    assert sql.execute("select count(*) from syncbridge.scan_tables").fetchone() == (0,)
+
+
+def test_differences_can_be_looked_at_in_pages_without_marking(backlog, definition, scans, spec, run, agree):
+    agree(entry(1, item_id=1, stamp=1), entry(2, item_id=2, stamp=2))
+    scans.compare(spec, run, scans.load(spec, run, copy_binary([(identity(2), 3), (identity(4), 4), (identity(5), 5)])))
+
+    seen, after = [], None
+    while page := scans.differing(spec, run, after=after, limit=3):
+        seen += page
+        after = page[-1][0]
+
+    assert {found: kind for _, found, kind in seen} == {
+        identity(1): "GONE",
+        identity(2): "CHANGED",
+        identity(4): "NEW",
+        identity(5): "NEW",
+    }
+    assert [key for key, _, _ in seen] == sorted(row(n).key for n in (1, 2, 4, 5))
+    assert backlog.counts(definition).due == 0
