@@ -42,8 +42,8 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
             for p in parameters
         )
         parts.append(f"<table><tr><th>parameter</th><th>in</th><th>type</th><th></th></tr>{rows}</table>")
-    for media in operation.get("requestBody", {}).get("content", {}).values():
-        parts.append(_members(media["schema"], schemas))
+    bodies = operation.get("requestBody", {}).get("content", {}).values()
+    parts += [_members(media["schema"], schemas) for media in bodies]
     return (
         f'<details><summary><span class="m">{escape(method.upper())}</span> {escape(path)}</summary>'
         f"{''.join(parts)}</details>"

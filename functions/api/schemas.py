@@ -122,9 +122,11 @@ class FieldMappingIn(Document):
     sync_direction: Direction = Direction.PUSH_ONLY
     transform_rule: Text | None = None
     group: Annotated[str, Field(max_length=63)] | None = None
+    choices: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = Field(
+        default=(), description="Of a CHOICE or MULTICHOICE column; by default the labels of an enum."
+    )
     required: bool = False
     indexed: bool = False
-    is_title: bool = Field(default=False, description="This column fills the list's Title.")
 
 
 class GuardsIn(Document):

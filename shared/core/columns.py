@@ -129,10 +129,17 @@ DEFAULTS: tuple[DefaultColumn, ...] = (
         notes="The labels are the choices.",
     ),
     DefaultColumn(
-        types="arrays of texts, enums, whole numbers, numerics, UUIDs, dates",
-        applies=lambda declared: declared.is_array and element_family(declared) in CHOOSABLE,
+        types="arrays of enums",
+        applies=lambda declared: declared.is_array and element_family(declared) is Family.ENUM,
         kind=FieldKind.MULTICHOICE,
-        notes="As a set: order and repetition are not kept. Nested arrays, null and empty elements are refused.",
+        notes="The labels are the choices. As a set: order and repetition are not kept. Null elements are refused.",
+    ),
+    DefaultColumn(
+        types="arrays of texts, whole numbers, numerics, UUIDs, dates",
+        applies=lambda declared: declared.is_array and element_family(declared) in CHOOSABLE,
+        kind=FieldKind.NOTE,
+        notes="As text, push only. Choose MULTICHOICE and name the choices to show a set; nested arrays, null and empty "
+        "elements are refused there.",
     ),
     DefaultColumn(
         types="bytea",

@@ -168,6 +168,12 @@ def _choices(field: FieldMapping) -> Iterator[Problem]:
     if field.kind not in {FieldKind.CHOICE, FieldKind.MULTICHOICE}:
         return
     column = field.source.name
+    if not field.choices:
+        yield _problem(
+            field,
+            "no_choices",
+            f"{column} ({field.source.type.declared}) as {field.kind} needs its choices named; or choose another list column",
+        )
     if any(not choice or units(choice) > SINGLE_LINE or SEPARATOR in choice for choice in field.choices):
         yield _problem(
             field,

@@ -281,6 +281,7 @@ def _field(body: FieldMappingIn) -> DraftField:
         direction=body.sync_direction,
         transform_rule=body.transform_rule,
         group=body.group,
+        choices=body.choices,
         required=body.required,
         indexed=body.indexed,
     )
