@@ -15,7 +15,15 @@ from uuid import UUID
 from shared.core.backlog import Claim, Lane, Mark, Reason
 from shared.core.backoff import retry_delay
 from shared.core.boundaries import Boundary
-from shared.core.errors import InvariantViolated, RowRejected, RowsHidden, SyncError, Throttled
+from shared.core.errors import (
+    ConfigurationError,
+    InvariantViolated,
+    RowRejected,
+    RowsHidden,
+    SafetyStop,
+    SyncError,
+    Throttled,
+)
 from shared.core.guards import delete_limit, judge_deletes, loops
 from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import (
@@ -186,6 +194,9 @@ class _Page:
                 learn(work, self.tools.lists, target, self.version_digests)
         except Throttled as throttled:
             self.wait = throttled.retry_after or 1.0
+            return frozenset()
+        except (SafetyStop, ConfigurationError) as stop:
+            self.hold = hold_for(stop)
             return frozenset()
         if stopped is not None:
             self.hold = hold_for(stopped.error)
