@@ -19,7 +19,7 @@ FINAL = {"Completed", "Failed", "Terminated"}
 T = TypeVar("T")
 
 
-def until(probe: Callable[[], T], seconds: float = 20.0) -> T:
+def until(probe: Callable[[], T], seconds: float = 60.0) -> T:
     """Polls until ``probe`` gives something true, and gives that back; AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
@@ -62,7 +62,7 @@ class RunningHost:
             assert self.process.poll() is None, self.log.read_text()
             return ready_file.exists()
 
-        until(is_ready, 30)
+        until(is_ready, 60)
         self.ready = json.loads(ready_file.read_text())
         self.http = httpx.Client(
             base_url=self.ready["url"],
@@ -117,7 +117,7 @@ class RunningHost:
     def post(self, instance: str, what: str, **more: Any) -> httpx.Response:
         return self.client.post(f"/runtime/webhooks/durabletask/instances/{instance}/{what}", **more)
 
-    def ended(self, instance: str, seconds: float = 20.0) -> dict[str, Any]:
+    def ended(self, instance: str, seconds: float = 60.0) -> dict[str, Any]:
         def final() -> dict[str, Any] | None:
             status = self.instance(instance).json()
             return status if status["runtimeStatus"] in FINAL else None
@@ -130,6 +130,10 @@ class RunningHost:
     def history(self, instance: str) -> list[dict[str, Any]]:
         """The stored history, event by event."""
         return self.client.get(f"/admin/local/history/{instance}").json()
+
+    def advance(self, span: str) -> None:
+        """Moves the durable clock."""
+        assert self.client.post("/admin/local/clock", json={"advance": span}).status_code == 200
 
     def waits_for(self, instance: str, kind: int, count: int = 1) -> list[dict[str, Any]]:
         """Until the stored history has ``count`` events of a kind."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections import Counter
 from datetime import timedelta
@@ -13,6 +14,7 @@ import azure.functions as func
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 _attempts: Counter[str] = Counter()
 _episodes: Counter[str] = Counter()
+_meeting = threading.Barrier(4)
 
 
 @app.route(route="start/{name}/{id?}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -53,6 +55,14 @@ async def client_op(req: func.HttpRequest, client: df.DurableOrchestrationClient
     return func.HttpResponse(json.dumps(answer), mimetype="application/json")
 
 
+@app.route(route="hold", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def hold(req: func.HttpRequest) -> str:
+    """Answers when a file exists."""
+    while not Path(req.params["file"]).exists():
+        time.sleep(0.01)
+    return "done"
+
+
 @app.orchestration_trigger(context_name="context")
 def chain(context: df.DurableOrchestrationContext):
     n = context.get_input()["n"]
@@ -76,6 +86,12 @@ def fan_slow(context: df.DurableOrchestrationContext):
     n = context.get_input()["n"]
     values = yield context.task_all([context.call_activity("nap", 0.3) for _ in range(n)])
     return len(values)
+
+
+@app.orchestration_trigger(context_name="context")
+def fan_meeting(context: df.DurableOrchestrationContext):
+    values = yield context.task_all([context.call_activity("meet", i) for i in range(4)])
+    return sorted(values)
 
 
 @app.orchestration_trigger(context_name="context")
@@ -193,13 +209,13 @@ def ticker(context: df.DurableOrchestrationContext):
     given = context.get_input() or {"lap": 1}
     began = context.current_utc_datetime
     if given["lap"] == 1:
-        timeout = context.create_timer(began + timedelta(seconds=1))
+        timeout = context.create_timer(began + timedelta(seconds=100))
         event = context.wait_for_external_event("Go")
         yield context.task_any([timeout, event])
         timeout.cancel()
         context.continue_as_new({"lap": 2})
         return None
-    yield context.create_timer(began + timedelta(seconds=2))
+    yield context.create_timer(began + timedelta(seconds=200))
     return {"waited": (context.current_utc_datetime - began).total_seconds()}
 
 
@@ -273,6 +289,12 @@ async def add_one(number: int) -> int:
 def nap(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+@app.activity_trigger(input_name="number")
+def meet(number: int) -> int:
+    _meeting.wait(30)
+    return number
 
 
 @app.activity_trigger(input_name="given")
