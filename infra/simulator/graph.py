@@ -1,5 +1,6 @@
 """One Graph request from the bytes' edge to the answer: fault, token, budget, route, commit, headers, log."""
 
+import asyncio
 import sys
 import time
 import traceback
@@ -26,6 +27,7 @@ class Graph:
         self._auth = access
         self._routes = routes
         self.faults = faults
+        self._tasks: set[asyncio.Task[Response]] = set()
         self._late: list[tuple[int, Request, Identity]] = []
 
     def handle(self, request: Request, entry: Entry) -> Answer:
@@ -43,11 +45,8 @@ class Graph:
                 return self.errand(request, fired.response())
             if not fired.after:
                 return self.errand(request, fired.response())
-        if fired is not None and fired.kind == "clock_skew":
-            with self._world.clock.skewed(fired.seconds):
-                answer = self._perform(request, entry, identity)
-                return self._headed(request, answer) if isinstance(answer, Response) else answer
-        answer = self._perform(request, entry, identity)
+        with self._world.clock.skewed(fired.seconds if fired is not None and fired.kind == "clock_skew" else 0.0):
+            answer = self._perform(request, entry, identity)
         if isinstance(answer, Response):
             return self.finish(request, answer, fired)
         return self._later(request, answer, fired)
@@ -194,6 +193,9 @@ class Graph:
                 return self._headed(request, replace(response, delivery=Delivery(kind="truncate")))
             case "slow":
                 return self._headed(request, replace(response, delivery=Delivery(kind="slow", seconds=fired.seconds)))
+            case "clock_skew":
+                with self._world.clock.skewed(fired.seconds):
+                    return self._headed(request, response)
             case "wrong_field" | "missing_field":
                 return self._headed(request, replace(response, content=_spoiled(response.content, fired)))
             case _:
@@ -252,7 +254,12 @@ class Graph:
         started = time.perf_counter()
         answer = self._perform(request, entry, identity)
         if isinstance(answer, Response):
-            entry.status, entry.fault = answer.status, "late effect"
+            entry.status = answer.status
+        else:
+            task = asyncio.ensure_future(self._later(request, answer, None))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        entry.fault = "late effect"
         if request.inner:
             self._world.commit()
         entry.duration_ms = round((time.perf_counter() - started) * 1000, 3)

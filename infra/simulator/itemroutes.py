@@ -62,6 +62,7 @@ class ItemRoutes:
 
     def _create(self, call: Call, lst: SharePointList) -> Response:
         fields = self._fields_of(call.body())
+        self._world.sporadic_conflict()
         row = self._items.create(lst, fields, call.actor)
         shown = self._world.rules.holds("ITEM-CREATE")
         return self._one(call, lst, row, View(None, shown, None), status=201, echo=True)
@@ -150,7 +151,7 @@ class ItemRoutes:
         if wanted is None:
             if not holds("ETAG-LAST-WRITER-WINS"):
                 raise self._precondition()
-            self._sporadic()
+            self._world.sporadic_conflict()
             return
         if not holds(rule):
             return
@@ -162,14 +163,6 @@ class ItemRoutes:
         listed = {part.strip().removeprefix("W/").strip('"') for part in wanted.split('",')}
         if current not in listed or not holds("ETAG-IF-MATCH-CURRENT"):
             raise self._precondition()
-
-    def _sporadic(self) -> None:
-        if self._world.knobs["sporadic_conflict_rate"] and self._world.chance("sporadic_conflict_rate"):
-            raise errors.GraphError(
-                409,
-                "resourceModified",
-                "The resource has changed since the caller last read it; usually an eTag mismatch",
-            )
 
     def _precondition(self) -> errors.GraphError:
         if self._world.knobs["precondition_body"] == "notAllowed" or not self._world.rules.holds("ETAG-412-BODY"):

@@ -114,7 +114,9 @@ KNOBS: tuple[Knob, ...] = (
         reason="$orderby is undocumented; both are reported",
     ),
     Knob(
-        name="sporadic_conflict_rate", default=0.0, reason="409 without If-Match (onedrive-api-docs issues 1414, 1415)"
+        name="sporadic_conflict_rate",
+        default=0.0,
+        reason="409 of writes without If-Match and of new items and columns (onedrive-api-docs issues 1414, 1415; pnpjs 2646)",
     ),
     Knob(
         name="delta_retention_days",

@@ -190,6 +190,7 @@ class Routes:
                 only(self._world.rules, call, "GET", "POST")
                 if method == "GET":
                     return Response(status=200, content=self._listings.columns(lst, call.options, call.base))
+                self._world.sporadic_conflict()
                 made = self.structure.create_column(lst, call.body())
                 return Response(status=201, content=self._listings.column(lst, made, call.base))
             case [name]:

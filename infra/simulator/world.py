@@ -11,6 +11,7 @@ from urllib.parse import quote
 from infra.simulator.budget import Budget
 from infra.simulator.clock import Clock
 from infra.simulator.columns import Column
+from infra.simulator.errors import GraphError
 from infra.simulator.journal import Journal
 from infra.simulator.knobs import BY_NAME, Knobs
 from infra.simulator.lists import USERS_TITLE, SharePointList, system_columns
@@ -298,6 +299,12 @@ class World:
     def chance(self, knob: str) -> bool:
         """One throw of the service's own dice (not of a fault plan) against a rate knob."""
         return self.dice.random() < float(self.knobs[knob])
+
+    def sporadic_conflict(self) -> None:
+        """The 409 that writes meet now and then, as the knob wills. Raises GraphError; nothing has happened yet."""
+        if self.knobs["sporadic_conflict_rate"] and self.chance("sporadic_conflict_rate"):
+            text = "The resource has changed since the caller last read it; usually an eTag mismatch"
+            raise GraphError(409, "resourceModified", text)
 
     def close(self) -> None:
         self.save_state()

@@ -219,3 +219,18 @@ def test_a_calculated_column_is_computed_on_read(sim: Client) -> None:
 def test_the_clock_refuses_what_it_does_not_know(sim: Client) -> None:
     for body in ({"jump": 1}, {"advance": "far"}, {"mode": "lunar"}, {"set": "tomorrow"}):
         sim.control("POST", "clock", body, status=400)
+
+
+def test_writes_may_meet_a_conflict_that_nobody_caused(sim: Client) -> None:
+    path = sim.new_list()
+    sim.add(path, Title="a")
+    sim.control("PUT", "knobs", {"sporadic_conflict_rate": 1.0})
+
+    for answer in (
+        sim.graph("POST", f"{path}/items", {"fields": {"Title": "b"}}),
+        sim.graph("PATCH", f"{path}/items/1/fields", {"Title": "b"}),
+        sim.graph("DELETE", f"{path}/items/1"),
+        sim.graph("POST", f"{path}/columns", {"name": "C", "text": {}}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "resourceModified")
+    assert sim.titles(path) == ["a"]

@@ -196,3 +196,32 @@ def test_after_a_reset_the_real_clock_delivers_again(sim: Client, receiver: Rece
     sim.add(path, Title="a")
 
     assert len(receiver.wait(1)) == 1
+
+
+def test_a_subscription_whose_creation_lands_late_is_there_afterwards(sim: Client, receiver: Receiver) -> None:
+    path = sim.new_list()
+    _subscribe(sim, path, receiver)
+    sim.faults({"path": "/subscriptions", "method": "POST"}, {"kind": "late", "seconds": 30, "status": 504})
+    body = {"changeType": "updated", "notificationUrl": receiver.url, "resource": path}
+    answer = sim.graph("POST", "/subscriptions", {**body, "expirationDateTime": "2027-01-10T00:00:00Z"})
+    assert answer.status_code == 504
+    _advance(sim, 31)
+
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if len(sim.graph("GET", "/subscriptions").json()["value"]) == 2:
+            return
+        time.sleep(0.01)
+    pytest.fail("the late creation never landed")
+
+
+def test_a_refused_subscription_under_a_skewed_clock_is_an_ordinary_error(sim: Client) -> None:
+    path = sim.new_list()
+    sim.faults({"path": "/subscriptions"}, {"kind": "clock_skew", "seconds": 600})
+    body = {"changeType": "updated", "notificationUrl": "https://127.0.0.1:9/hook", "resource": path}
+    expires = (datetime.fromisoformat(sim.control("GET", "clock")["now"]) + timedelta(hours=1)).isoformat()
+
+    answer = sim.graph("POST", "/subscriptions", {**body, "expirationDateTime": expires})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequest")
+    assert "Date" in answer.headers
