@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# One order of sets in all test processes, or pytest-xdist sees different parameters in each.
+export PYTHONHASHSEED := 0
 # Two test processes: what the smallest build machines have.
 JOBS ?= 2
 # HOST=func runs the app under Azure Functions Core Tools instead of the local stand-in.

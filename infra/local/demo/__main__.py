@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
         failure = "it was interrupted"
     except (DemoError, LocalStackError) as error:
         failure = str(error)
+    except Exception as error:  # the edge of the process: the last line has to be JSON whatever happened
+        traceback.print_exc()
+        failure = f"{type(error).__name__} in the demo itself (above)"
     if failure is None:
         shutil.rmtree(directory)
         print(
