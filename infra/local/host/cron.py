@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from infra.local.host.spans import parse_span
 
-_MONTHS = {n: i for i, n in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}  # noqa: SIM905  reads as one line
-_DAYS = {n: i for i, n in enumerate("sun mon tue wed thu fri sat".split())}  # noqa: SIM905  the same
+_MONTHS = {n: i for i, n in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_DAYS = {n: i for i, n in enumerate("sun mon tue wed thu fri sat".split())}
 _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("second", 0, 59, {}),
     ("minute", 0, 59, {}),
