@@ -6,7 +6,6 @@ import orjson
 
 from infra.simulator.errors import Unfit
 from infra.simulator.rows import Row, Version
-from infra.simulator.store import PURGED
 from infra.simulator.world import World
 
 _KINDS = ("tenant", "site", "list", "subscription", "state", "revoked", "old slot")
@@ -55,7 +54,5 @@ def load(world: World, text: bytes) -> int:
         world.rows.put(lst, row, None)
         for version, modified, editor, editor_app, values in record["versions"]:
             world.rows.put_version(row.key, Version(version, modified, editor, editor_app, values))
-        if row.state == PURGED:
-            world.rows.purge(lst, row.id)
         lst.next_item = max(lst.next_item, row.id + 1)
     return count

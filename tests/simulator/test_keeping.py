@@ -75,7 +75,11 @@ def test_a_dump_loaded_elsewhere_is_the_same_service(sim: Client) -> None:
     sim.add(path, Title="a", Key="one")
     sim.add(path, Title="b", Key="two")
     sim.graph("PATCH", f"{path}/items/1/fields", {"Title": "a2"})
-    sim.graph("DELETE", f"{path}/items/2")
+    sim.add(path, Title="c")
+    for number in (2, 3):
+        sim.graph("DELETE", f"{path}/items/{number}")
+    bin_ = f"people/lists/{path.rpartition('/')[2]}/recycle-bin"
+    sim.control("DELETE", f"{bin_}/3")
     text = sim.http.get("/_sim/dump").content
 
     sim.control("POST", "reset")
@@ -85,9 +89,10 @@ def test_a_dump_loaded_elsewhere_is_the_same_service(sim: Client) -> None:
     assert other.titles(path) == ["a2"]
     assert len(other.graph("GET", f"{path}/items?$filter=fields/Key eq 'one'").json()["value"]) == 1
     assert other.graph("GET", f"{path}/items/1/versions/1.0/fields").json()["Title"] == "a"
-    other.control("POST", f"people/lists/{path.rpartition('/')[2]}/recycle-bin/2/restore")
+    assert [item["id"] for item in other.control("GET", bin_)["items"]] == [2]
+    other.control("POST", f"{bin_}/2/restore")
     assert other.titles(path) == ["a2", "b"]
-    assert other.add(path)["id"] == "3"
+    assert other.add(path)["id"] == "4"
     other.close()
 
 

@@ -132,6 +132,8 @@ def test_a_grant_revoked_by_a_person_is_gone_with_the_next_call(sim: Client) -> 
 def test_the_page_shows_a_grid_and_escapes_what_is_in_it(sim: Client) -> None:
     path = sim.new_list('<i>"list"</i>', {"name": "Note", "text": {}})
     sim.add(path, Title="<script>alert(1)</script>", Note="a & b")
+    sim.add(path, Title='"><script>alert(2)</script>')
+    sim.graph("DELETE", f"{path}/items/2")
     address = f"/_sim/page/lists/{path.rpartition('/')[2]}"
 
     page = sim.http.get(address)
@@ -143,7 +145,11 @@ def test_the_page_shows_a_grid_and_escapes_what_is_in_it(sim: Client) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert not re.search(r'(src|href)="https?:', page.text)
     for url in ("/_sim/", "/_sim", f"{address}/items/1", f"{address}?q=zzz"):
-        assert sim.http.get(url).status_code == 200
+        shown = sim.http.get(url)
+        assert shown.status_code == 200
+        assert "<script>" not in shown.text
+    hostile = sim.http.get(f"{address}?q=%22%3E%3Cscript%3E").text
+    assert "<script>" not in hostile
 
 
 def test_the_pages_forms_add_edit_delete_and_restore(sim: Client) -> None:
