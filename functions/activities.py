@@ -57,13 +57,14 @@ def finish_run(end: Payload) -> dict[str, Any]:
     asked = RunEnd.model_validate(end)
 
     def step() -> StepAnswer:
-        engine().finish_run(
+        wait = engine().finish_run(
             DefinitionId(asked.definition),
             RunId(asked.run),
             held=asked.held,
             error=(asked.failure.code, asked.failure.message) if asked.failure else None,
+            patient=asked.patient,
         )
-        return StepAnswer()
+        return StepAnswer(wait=wait)
 
     return _answered(names.FINISH_RUN, step)
 

@@ -49,3 +49,5 @@ class RunEnd(Message):
     run: UUID
     failure: Failure | None = None
     held: bool = False
+    patient: bool = False
+    """The run may be told to wait for writes whose answer was lost, instead of ending."""

@@ -16,5 +16,7 @@ CONTINUE_AS_NEW_LAPS = 25
 """Settle laps in one orchestration history; its length stays bounded, whatever the backlog."""
 LONGEST_WAIT = 900.0
 """Seconds of one durable timer; what has to wait longer looks again meanwhile."""
+PATIENT_LAPS = 40
+"""Laps after which a run does not wait any longer for writes whose answer was lost; the next run settles them."""
 RETRIES = 12
 """Consecutive failures of one step that may be worth another try, before the run gives up."""

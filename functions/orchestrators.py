@@ -59,8 +59,11 @@ def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
             return
         waits = [_wait_of(answer, failures) for answer in answers if answer.wait is not None or answer.failure]
         if not waits and not any(answer.more for answer in answers):
-            yield from _finish(context, order, StepAnswer())
-            return
+            # Writes without an answer keep their rows until a lease is over: the run ends when they are settled.
+            ended = yield from _finish(context, order, StepAnswer(), patient=order.lap + lap < names.PATIENT_LAPS)
+            if ended.wait is None:
+                return
+            waits = [ended.wait]
         if waits:
             yield _timer(context, min(max(waits), names.LONGEST_WAIT))
         if lap == names.CONTINUE_AS_NEW_LAPS:
@@ -80,13 +83,18 @@ def _step(context: Context, activity: str, order: RunOrder) -> Generator[Any, An
     raise AssertionError("unreachable")
 
 
-def _finish(context: Context, order: RunOrder, last: StepAnswer) -> Tasks:
-    end = RunEnd(definition=order.definition, run=order.run, failure=last.failure, held=last.held)
+def _finish(
+    context: Context, order: RunOrder, last: StepAnswer, *, patient: bool = False
+) -> Generator[Any, Any, StepAnswer]:
+    """Ends the run; with `patient` it may be asked to wait first (`wait` in the answer)."""
+    end = RunEnd(definition=order.definition, run=order.run, failure=last.failure, held=last.held, patient=patient)
+    answer = StepAnswer()
     for attempt in range(names.RETRIES + 1):
         answer = StepAnswer.model_validate((yield context.call_activity(names.FINISH_RUN, end.to_json())))
         if answer.failure is None or answer.failure.disposition != Disposition.RETRY:
-            return
+            return answer
         yield _timer(context, _wait_of(answer, attempt + 1))
+    return answer
 
 
 def _worst(answers: list[StepAnswer]) -> StepAnswer | None:

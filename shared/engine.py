@@ -31,7 +31,7 @@ from shared.captures.command import mark_keys, mark_matching
 from shared.core.backlog import BacklogCounts, Lane, Reason
 from shared.core.catalog import DatabaseInstance, SharePointConnection
 from shared.core.definition import ChangeDetection, DefinitionState, SyncDefinition
-from shared.core.errors import ConfigurationError, SyncError
+from shared.core.errors import ConfigurationError, InvariantViolated, SafetyStop, SyncError
 from shared.core.estimate import Workload, estimate
 from shared.core.ids import DefinitionId, Identity, RunId
 from shared.core.lifecycle import RUNNABLE
@@ -42,6 +42,7 @@ from shared.core.scope import Scope
 from shared.handles import Graphs, Secrets, Sources, ceiling_of, timing_within
 from shared.ports import Clock, HoldRequest, IdSource
 from shared.settings import Settings
+from shared.settle.holds import hold_for
 from shared.settle.job import Limits, Tools
 from shared.usecases.choosing import capture_of
 from shared.usecases.overview import run_document
@@ -239,16 +240,20 @@ class Engine:
         stores = self.stores
         kind = capture_of(spec, scan_seconds=record.scan_seconds, interval=self._interval(record))
         began = self.clock.monotonic()
-        found = capture(
-            spec,
-            run,
-            kind,
-            source=self.sources.tables(self.instance_of(record)),
-            scans=stores.scans,
-            holds=stores.holds,
-            cursors=stores.cursors,
-            ledger=stores.ledger,
-        )
+        try:
+            found = capture(
+                spec,
+                run,
+                kind,
+                source=self.sources.tables(self.instance_of(record)),
+                scans=stores.scans,
+                holds=stores.holds,
+                cursors=stores.cursors,
+                ledger=stores.ledger,
+            )
+        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            self._stopped(definition, run, error)
+            return Captured(capture=kind.value.lower(), numbers={}, notes=(error.message,), held=True)
         seconds = self.clock.monotonic() - began
         if kind is ChangeDetection.SCAN:
             stores.definitions.set_scan_seconds(definition, seconds)
@@ -263,10 +268,17 @@ class Engine:
         tools = self.tools(record, spec, client)
         try:
             return settle(spec, run, tools, limits=self.limits(), seconds=self.settings.activity.total_seconds())
+        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            self._stopped(definition, run, error)
+            return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold_for(error), more=False)
         finally:
             self.stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
 
-    def finish_run(self, definition: DefinitionId, run: RunId, *, held: bool, error: tuple[str, str] | None) -> None:
+    def finish_run(
+        self, definition: DefinitionId, run: RunId, *, held: bool, error: tuple[str, str] | None, patient: bool = False
+    ) -> float | None:
+        """Ends the run; None. Or, with `patient`, seconds to wait first: rows whose writes got no answer are claimed
+        until the lease is over, and the run is not done before they are settled."""
         stores = self.stores
         blocking = stores.holds.blocking(definition)
         if held or blocking:
@@ -274,10 +286,25 @@ class Engine:
             stores.runs.finish(run, RunStatus.HELD, code=why.kind.lower(), message=why.explanation)
         elif error is not None:
             stores.runs.finish(run, RunStatus.FAILED, code=error[0], message=error[1])
+        elif patient and (wait := self._until_leases_end(definition)) is not None:
+            return wait
         elif stores.runs.failed_items(run):
             stores.runs.finish(run, RunStatus.COMPLETED_WITH_ERRORS, code=None, message=None)
         else:
             stores.runs.finish(run, RunStatus.COMPLETED, code=None, message=None)
+        return None
+
+    def _until_leases_end(self, definition: DefinitionId) -> float | None:
+        """Seconds until the next subject that somebody holds, or that waits shortly, is due; None: there is none."""
+        due = self.stores.backlog.counts(definition).next_due_at
+        if due is None:
+            return None
+        seconds = (due - self.stores.backlog.now()).total_seconds()
+        return max(seconds, 0.0) + 0.5 if seconds <= self.settings.lease.total_seconds() else None
+
+    def _stopped(self, definition: DefinitionId, run: RunId, error: SyncError) -> None:
+        """What only a person can mend holds the definition, whoever notices it."""
+        self.stores.holds.open(definition, hold_for(error), run)
 
     def unfinished_runs(self) -> Sequence[ActiveRun]:
         return self.stores.runs.unfinished()

@@ -186,15 +186,12 @@ def tombstone(work: Work, definition: SyncDefinition, at: Moment, *, keep_stamp:
     )
 
 
-def confirmation(
-    work: Work,
-    entry: LedgerEntry,
-    at: Moment,
-    *,
-    final: tuple[UUID, ...] = (),
-    void: tuple[UUID, ...] = (),
-) -> Confirmation:
-    """The subject is settled. Where a lost request may still surface it is looked at again once that is over."""
+def confirmation(work: Work, entry: LedgerEntry, at: Moment) -> Confirmation:
+    """The subject is settled. Where a lost request may still surface it is looked at again once that is over.
+
+    Every write that goes off the record is decided in the same transaction: what it overwrote is logged, or is not.
+    """
+    final, void = _decided(work, entry)
     waits = [intent.expires_at - at.now for intent in entry.intents]
     if waits:
         return Confirmation(
@@ -218,6 +215,28 @@ def counted(acted: Act) -> RunCounts:
             return RunCounts(updated=1, adopted=int(acted.adopted), **done)
         case DeleteItem():
             return RunCounts(deleted=1, **done)
+
+
+def _decided(work: Work, entry: LedgerEntry) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
+    """Of the writes that `entry` no longer has on record: those that landed, or may have, and those that did not."""
+    kept = {intent.op for intent in entry.intents}
+    landed = {intent.op for intent in work.landed}
+    final, void = list(work.final_ops), list(work.void_ops)
+    for intent in work.doubts:
+        if intent.op not in kept:
+            (final if intent.op in landed or _may_have_landed(work, intent) else void).append(intent.op)
+    return tuple(final), tuple(void)
+
+
+def _may_have_landed(work: Work, intent: Intent) -> bool:
+    """Where nobody can tell, a loss is logged rather than forgotten."""
+    match intent.kind:
+        case IntentKind.PATCH_ITEM:
+            return work.item is None or intent.guard != work.item.etag
+        case IntentKind.DELETE_ITEM:
+            return work.item is None
+        case _:
+            return False  # a creation overwrites nothing
 
 
 def _bound(work: Work, definition: SyncDefinition, intent: Intent) -> LedgerEntry:

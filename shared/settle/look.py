@@ -100,4 +100,6 @@ def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsO
         next_version = digests_of(versions[0])
         if all(next_version.get(no) == digest for no, digest in intent.digests.items()):
             work.base = {**(work.base or {}), **intent.digests}
-        work.void(intent)
+            work.took_effect(intent)
+        else:
+            work.void(intent)

@@ -162,7 +162,7 @@ class _Page:
                 for conclusion in settle_strays(strays, self.definition, self.tools, self.limits.lease):
                     self.conclude(conclusion, RunCounts(items_processed=1))
             except Throttled as throttled:
-                self.wait = throttled.retry_after
+                self.wait = throttled.retry_after or 1.0
         yield from self.flush()
         self.give_back()
 
@@ -232,7 +232,7 @@ class _Page:
                     base = {no: value.digest for no, value in work.row_values.items()}
                     entry = settled(work, self.definition, self.at(), item_id, etag, base, wrote=False)
                     self.conclude(
-                        confirmation(work, entry, self.at(), void=tuple(work.void_ops)),
+                        confirmation(work, entry, self.at()),
                         RunCounts(items_processed=1, unchanged=1, adopted=int(decision.adopted)),
                     )
                 case CreateTheItem(conflicts=conflicts):
@@ -243,9 +243,7 @@ class _Page:
                     deletes.append((work, decision))
                 case Retire():
                     self.conclude(
-                        confirmation(
-                            work, tombstone(work, self.definition, self.at()), self.at(), void=tuple(work.void_ops)
-                        ),
+                        confirmation(work, tombstone(work, self.definition, self.at()), self.at()),
                         RunCounts(items_processed=1, unchanged=1),
                     )
                 case Leave(side=side, foreign=foreign):
@@ -309,9 +307,7 @@ class _Page:
             item_id, etag = item_of(work)
             kept = replace_row(work)
             entry = settled(kept, self.definition, self.at(), item_id, etag, work.base or {}, wrote=False)
-        self.conclude(
-            confirmation(work, entry, self.at(), void=tuple(work.void_ops)), RunCounts(items_processed=1, unchanged=1)
-        )
+        self.conclude(confirmation(work, entry, self.at()), RunCounts(items_processed=1, unchanged=1))
 
     # ---- acting
 
@@ -322,7 +318,15 @@ class _Page:
         held = self.tools.ledger.intend(
             self.definition.id,
             self.claim.token,
-            [IntentUpdate(claimed=a.work.claimed, entry=a.entry, conflicts=a.conflicts) for a in acts],
+            [
+                IntentUpdate(
+                    claimed=a.work.claimed,
+                    entry=a.entry,
+                    conflicts=a.conflicts,
+                    void_conflicts=tuple(a.work.void_ops),
+                )
+                for a in acts
+            ],
         )
         yield Boundary.INTENDED
         ready = [acted for acted in acts if acted.work.key in held]
@@ -394,8 +398,7 @@ class _Page:
             base = {no: value.digest for no, value in work.row_values.items()}
             entry = settled(work, self.definition, self.at(), outcome.item_id, outcome.etag, base, wrote=True)
             marks = self.stray_marks(acted, outcome)
-        done = confirmation(work, entry, self.at(), final=(acted.intent.op,), void=tuple(op for op in work.void_ops))
-        self.conclude(replace(done, marks=marks), counted(acted))
+        self.conclude(replace(confirmation(work, entry, self.at()), marks=marks), counted(acted))
 
     def stray_marks(self, acted: Act, outcome: Landed) -> tuple[Mark, ...]:
         """The item that stood for the row before becomes a subject of its own: a person may bring it back."""

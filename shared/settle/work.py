@@ -37,7 +37,9 @@ class Work:
     """Writes of ours that may have landed or may still land."""
     landed: list[Intent] = field(default_factory=list)
     void_ops: list[UUID] = field(default_factory=list)
-    """Writes of this page that certainly did not land."""
+    """Writes that certainly did not land."""
+    final_ops: list[UUID] = field(default_factory=list)
+    """Writes without an answer that are known to have landed; on record until the confirmation."""
     duplicates: int = 0
     delete_allowed: bool = False
     """The rolling day's allowance has already let this delete through."""
@@ -54,6 +56,11 @@ class Work:
         """Forget this round's readings: what was read has moved."""
         self.look, self.row, self.item, self.item_read = True, None, None, False
         self.row_values, self.item_values = {}, {}
+
+    def took_effect(self, intent: Intent) -> None:
+        """A definite yes: it stays on record until the confirmation, or a crash would forget it."""
+        self.final_ops.append(intent.op)
+        self.doubts = tuple(other for other in self.doubts if other.op != intent.op)
 
     def void(self, intent: Intent) -> None:
         """A definite no: the intent does not speak any more."""

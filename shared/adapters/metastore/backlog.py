@@ -1,7 +1,7 @@
 """The backlog: marks, claims, releases. What a mark does to a marked subject stands in sql/backlog.sql, `policy`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -104,6 +104,12 @@ class BacklogStore:
         hashes = [claimed.subject.key for claimed in subjects]
         parameters = {"definition": definition, "token": token, "hashes": hashes, "due_in": due_in}
         self._metastore.transact(lambda connection: connection.execute(SQL["release"], parameters))
+
+    def now(self) -> datetime:
+        """The metastore's clock."""
+        with self._metastore.connection() as connection:
+            found: datetime = _one(connection.execute(SQL["now"]))[0]
+        return found
 
     def counts(self, definition: DefinitionId) -> BacklogCounts:
         with self._metastore.connection() as connection:
