@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = [
     "tests.fixtures.postgres",
@@ -15,6 +16,12 @@ pytest_plugins = [
 # PostgreSQL that the tests run against.
 _FOREIGN = ("SYNCBRIDGE_", "AZURE_", "AzureWebJobs", "FUNCTIONS_", "WEBSITE_", "IDENTITY_", "MSI_", "PG")
 _KEPT = ("PG_BINDIR",)
+
+# What Hypothesis tries where a test does not say: enough for every build. `--hypothesis-profile=thorough` looks longer.
+# No deadline: a busy machine is no failure.
+settings.register_profile("fast", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile("fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
-"""Spellings of numbers: plain decimals, and doubles as far as they survive a journey."""
+"""Spellings of numbers: plain decimals, doubles and singles."""
 
+import math
 import re
 import struct
 from decimal import Decimal
@@ -7,8 +8,8 @@ from decimal import Decimal
 EXACT = 2**53
 """Every whole number up to here is a double of its own."""
 
-LARGEST = 1.79e308
-"""The range of a SharePoint number column is that of a double: 15 digits of anything larger would overflow."""
+_LARGEST = 1.79e308
+_SMALLEST = 2.3e-308
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
@@ -51,14 +52,22 @@ def fits_numeric(spelled: str, precision: int | None, scale: int | None) -> bool
 
 
 def double_text(text: str) -> str | None:
-    """The shortest text of the double that a text means, or NaN or an infinity. None: not a number, or too large."""
+    """The shortest text of the double that a text means, or NaN or an infinity. None: not a number, or beyond a double."""
     special = _NOT_FINITE.get(text.lower())
     if special is not None:
         return special
     if _FLOAT.fullmatch(text) is None:
         return None
     value = float(text)
-    return shortest(value) if abs(value) <= LARGEST else None
+    return shortest(value) if math.isfinite(value) else None
+
+
+def keeps_15_digits(value: float) -> bool:
+    """Whether 15 significant digits of a double mean a number that gives the same 15 digits again.
+
+    Those of a number beyond 1.79e308 may mean infinity, and a number below 2.3e-308 (a subnormal one) has fewer digits.
+    """
+    return value == 0 or _SMALLEST <= abs(value) <= _LARGEST
 
 
 def single_text(text: str) -> str | None:

@@ -12,13 +12,13 @@ from shared.core.errors import InvariantViolated
 from shared.core.families import Family, family_of
 from shared.core.items import ItemFields
 from shared.core.values.forms import form_of
-from shared.core.values.number_forms import EXACT, LARGEST, double_text
+from shared.core.values.number_forms import EXACT, double_text, keeps_15_digits
 from shared.core.values.refusal import unfit_for_list, unfit_for_row
 
 _ACCEPTED = {
     Family.INTEGER: "whole numbers between -2^53 and 2^53; map the column to TEXT to keep larger ones",
     Family.DECIMAL: "numbers with 15 significant digits, not NaN or infinite; map the column to TEXT to keep others",
-    Family.FLOAT: "numbers between -1.79e308 and 1.79e308, not NaN or infinite",
+    Family.FLOAT: "zero and numbers from 2.3e-308 to 1.79e308 either side of it, not NaN or infinite",
 }
 
 
@@ -35,7 +35,7 @@ def from_row(field: FieldMapping, text: str) -> Canonical:
     family = family_of(field.source.type)
     normal = form_of(field.source.type).normal(field.source.type, text)
     value = math.nan if normal is None else float(normal)
-    if normal is None or not math.isfinite(value) or abs(value) > LARGEST:
+    if normal is None or not keeps_15_digits(value):
         raise unfit_for_list(field, _ACCEPTED[family])
     canonical = canonical_double(value)
     # An int8 beyond 2^53 and a numeric with more than 15 digits come out of a double as another number.
@@ -51,7 +51,8 @@ def to_row(field: FieldMapping, value: Canonical) -> str:
     if isinstance(value, bool) or not isinstance(value, int if whole else int | str):
         raise unfit_for_row(field, form.accepted)
     number = double_text(str(value))
-    normal = None if number is None else form.normal(field.source.type, f"{Decimal(number):f}")
+    kept = number is not None and keeps_15_digits(float(number))
+    normal = form.normal(field.source.type, f"{Decimal(number):f}") if number is not None and kept else None
     if normal is None:
         raise unfit_for_row(field, form.accepted)
     return normal

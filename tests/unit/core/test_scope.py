@@ -37,14 +37,14 @@ scopes = st.recursive(
 
 
 @given(scopes)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_a_condition_comes_back_from_its_own_text(scope):
     assert parse(render_text(scope)) == scope
     assert render_text(parse(render_text(scope))) == render_text(scope)
 
 
 @given(st.text(max_size=60) | st.text("abc'\"()=<>,.-+ 1andornotisnull", max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_any_text_is_a_condition_or_a_syntax_error_with_a_position_within_it(text):
     try:
         parse(text)
