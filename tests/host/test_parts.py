@@ -1,6 +1,7 @@
 """The host's pure parts: spans, schedules, routes, settings, keys, back-off, threads."""
 
 import json
+import logging
 import threading
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from infra.local.host.clock import Clock, iso, parse_iso
 from infra.local.host.cron import Cron, parse_schedule, shortest_gap
 from infra.local.host.errors import HostError
 from infra.local.host.indexing import Binding, Function
+from infra.local.host.logs import Formatter
 from infra.local.host.queues import bodies
 from infra.local.host.routing import make_routes
 from infra.local.host.settings import apply_values, parse_host, parse_local, resolve, script_name
@@ -392,6 +394,14 @@ def test_a_thread_that_hangs_is_replaced_and_leaves_when_it_comes_back():
     assert len(set(names)) == 1, "the pool is as large as it was"
     pool.write_off(stuck)  # it has ended: nothing to replace
     pool.close()
+
+
+def test_a_log_line_shows_the_fields_behind_its_message():
+    record = logging.makeLogRecord(
+        {"msg": "graph %s", "args": ("request",), "levelname": "INFO", "name": "x", "status": 200, "action": 'a "b"'}
+    )
+    line = Formatter("%(levelname)s %(name)s %(message)s").format(record)
+    assert line == 'INFO x graph request status=200 action="a \\"b\\""'
 
 
 def test_the_clock_goes_forward_only():
