@@ -225,7 +225,7 @@ class Batching:
             if not holds("BATCH-URL-SLASH"):
                 raise errors.bad_request("Invalid batch payload format: a url begins with a slash.")
             url = f"/{url}"
-        if not url.startswith("/v1.0/"):
+        if holds("BATCH-URL-VERSION") or not url.startswith("/v1.0/"):
             url = f"/v1.0{url}"
         headers = {name: value for name, value in outer.headers.items() if name in _FORWARDED}
         if holds("BATCH-INNER-HEADERS"):
@@ -240,6 +240,7 @@ class Batching:
                 raise errors.bad_request(
                     "Write request id : " + inner["id"][:80] + " does not contain Content-Type header or body."
                 )
+            headers.setdefault("content-type", str(kind or "application/json"))
             raw = _raw(body, kind or "application/json")
         return Request(
             method=inner["method"].upper(), target=url.replace(" ", "%20"), headers=headers, body=raw, inner=True

@@ -24,6 +24,7 @@ class Call:
     base: str
     bare: bool
     lenient: bool = False  # a body that is no JSON object is read as an empty one
+    typeless: bool = False  # a body is read as JSON whatever its Content-Type says
 
     @property
     def actor(self) -> Actor:
@@ -31,6 +32,8 @@ class Call:
 
     def body(self) -> dict[str, Any]:
         """The JSON object in the body. Raises GraphError."""
+        if not self.typeless and "json" not in self.request.headers.get("content-type", "").lower():
+            raise errors.bad_json()
         try:
             found = orjson.loads(self.request.body)
         except orjson.JSONDecodeError:

@@ -75,7 +75,8 @@ class Graph:
             if charge.refused:
                 return self._limits(self.refusal(request, self._throttled(charge)), charge)
             lenient = not self._world.rules.holds("ERR-BAD-JSON")
-            answer = self._routes.run(Call(request, identity, opts, parts, request.base(), bare, lenient))
+            typeless = not self._world.rules.holds("ERR-CONTENT-TYPE")
+            answer = self._routes.run(Call(request, identity, opts, parts, request.base(), bare, lenient, typeless))
             if not request.inner and isinstance(answer, Response):
                 self._world.commit()
         except errors.GraphError as error:

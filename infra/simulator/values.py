@@ -19,7 +19,7 @@ from infra.simulator.switchboard import Switchboard
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC).timestamp(), datetime(8900, 12, 31, tzinfo=UTC).timestamp()
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC).timestamp(), datetime(8900, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _STRINGS, _INTEGERS = "Collection(Edm.String)", "Collection(Edm.Int32)"
 # Read-only system fields that clients echo back without meaning to set them.
 _IGNORED = frozenset({"ContentType"})
@@ -166,7 +166,8 @@ def _number(column: Column, value: Any, writer: Writer) -> Any:
     if number.is_integer() and abs(number) <= 2**53:
         return int(number)
     digits = int(writer.knobs["number_digits"])
-    return float(f"{number:.{max(1, min(17, digits))}g}")
+    rounded = float(f"{number:.{max(1, min(17, digits))}g}")
+    return rounded if math.isfinite(rounded) else number
 
 
 def _moment(column: Column, value: Any, writer: Writer) -> Any:

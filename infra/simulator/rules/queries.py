@@ -43,7 +43,7 @@ FILTER: Final[tuple[Rule, ...]] = (
     ),
     documented(
         "FILTER-ONE-INDEXED-FIELD",
-        "A filter on two fields answers 400: the service filters one indexed field at a time.",
+        "Without the Prefer header a filter on two fields answers 400: one indexed field is filtered at a time.",
         source=_ITEM_LIST,
         broken="and over two fields is answered",
     ),

@@ -88,6 +88,12 @@ BATCH: Final[tuple[Rule, ...]] = (
         source=_BATCH,
         broken="a url without a leading slash answers 400",
     ),
+    documented(
+        "BATCH-URL-VERSION",
+        "The url of a request does not name the version again: /v1.0/sites/root inside a batch answers 400.",
+        source=_BATCH,
+        broken="/v1.0/ before a url is taken off",
+    ),
 )
 
 RU: Final[tuple[Rule, ...]] = (
@@ -235,6 +241,12 @@ ERR: Final[tuple[Rule, ...]] = (
         "An item id that is no number answers 404 itemNotFound.",
         because="the natural reading of the error table.",
         broken="it answers 400 BadRequest",
+    ),
+    documented(
+        "ERR-CONTENT-TYPE",
+        "A body whose Content-Type is not JSON answers 400.",
+        source=_ERRORS,
+        broken="every body is read as JSON",
     ),
 )
 

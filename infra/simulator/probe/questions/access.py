@@ -306,3 +306,9 @@ def date_header(rig: Rig) -> None:
     made = datetime.fromisoformat(item.json()["createdDateTime"])
     seen = parsedate_to_datetime(item.headers.get("Date", "Thu, 01 Jan 1970 00:00:00 GMT"))
     expect(abs((seen - made).total_seconds()) < 60, f"Date {seen}, created {made}")
+
+
+@asks("ERR-CONTENT-TYPE")
+def wrong_content_type(rig: Rig) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        status(rig.post(f"{rig.every()}/items", {"fields": {"Title": "a"}}, headers={"Content-Type": kind}), 400, 415)

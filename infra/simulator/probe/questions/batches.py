@@ -139,3 +139,9 @@ def url_slash(rig: Rig) -> None:
     urls = [rig.every(), rig.every().removeprefix("/")]
     requests = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
     same(_statuses(rig.batch(*requests)), {"0": 200, "1": 200}, "statuses")
+
+
+@asks("BATCH-URL-VERSION")
+def url_version(rig: Rig) -> None:
+    requests = [{"id": "1", "method": "GET", "url": f"/v1.0{rig.every()}"}]
+    same(_statuses(rig.batch(*requests)), {"1": 400}, "statuses")
