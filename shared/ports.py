@@ -161,6 +161,8 @@ class IntentUpdate:
     claimed: Claimed
     entry: LedgerEntry
     conflicts: tuple[ConflictRecord, ...] = ()
+    void_conflicts: tuple[UUID, ...] = ()
+    """Writes that certainly did not land and go off the record with this entry: their pending conflicts are void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,6 +105,9 @@ class LedgerStore:
             held = [update for update in updates if locked.holds(update.claimed.subject.key)]
             _upsert(connection, definition, [update.entry for update in held], landed=None)
             _record_conflicts(connection, definition, [record for update in held for record in update.conflicts])
+            void = [op for update in held for op in update.void_conflicts]
+            if void:
+                connection.execute(CONFLICTS["conclude"], {"landed": [], "void": void, "run": None})
             parked = [Confirmation(claimed=update.claimed, park=_TAKEN) for update in taken]
             _conclude(connection, definition, token, locked, [c for c in parked if locked.holds(c.claimed.subject.key)])
             return frozenset(update.claimed.subject.key for update in held)
