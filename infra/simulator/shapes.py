@@ -3,7 +3,6 @@
 Sources: the listItem and fieldValueSet resource pages and recorded answers (pnp/pnpcore).
 """
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +31,9 @@ def encoded(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def item_guid(list_id: str, item: int) -> str:
-    return str(uuid.UUID(bytes=blake2b(f"{list_id}/{item}".encode(), digest_size=16).digest(), version=4))
+    """The item's unique id: the same for the same list and item, in the form of a random guid."""
+    text = blake2b(f"{list_id}/{item}".encode(), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +64,12 @@ class Shapes:
         site = world.sites[lst.site]
         etag = self.etag(lst, row)
         doc: dict[str, Any] = {"@odata.context": context} if context else {}
-        content_type = "0x0100" + item_guid(lst.id, 0).replace("-", "").upper()
-        doc |= {
-            "@odata.etag": etag,
-            "id": str(row.id) if holds("ITEM-ID-ASCENDS") else row.id,
-            "eTag": etag,
-            "createdDateTime": self.time(row.created),
-            "lastModifiedDateTime": self.time(row.modified),
-            "webUrl": self._item_url(lst, row),
-            "createdBy": self._who(lst, row.author, row.author_app),
-            "lastModifiedBy": self._who(lst, row.editor, row.editor_app),
-            "parentReference": {"id": item_guid(lst.id, 0), "siteId": world.site_id(site)},
-            "contentType": {"id": content_type, "name": "Item"},
-        }
-        if (view.select is not None and "sharepointIds" in view.select) or not holds("ITEM-SHAREPOINT-IDS"):
+        doc["@odata.etag"] = etag
+        wanted = view.select if view.select is not None and holds("ITEM-SELECT") else None
+        for name, member in _MEMBERS:
+            if wanted is None or name in wanted:
+                doc[name] = member(self, lst, row)
+        if not holds("ITEM-SHAREPOINT-IDS") or (view.select is not None and "sharepointIds" in view.select):
             doc["sharepointIds"] = {
                 "listId": lst.id,
                 "listItemId": str(row.id),
@@ -86,9 +79,6 @@ class Shapes:
                 "tenantId": site.tenant,
                 "webId": site.web,
             }
-        if view.select is not None and holds("ITEM-SELECT"):
-            wanted = view.select
-            doc = {name: value for name, value in doc.items() if name in wanted or name.startswith("@")}
         if view.fields:
             where = f"{base}/v1.0/$metadata#sites('{encoded(world.site_id(site))}')/lists('{lst.id}')"
             doc["fields@odata.context"] = f"{where}/items('{row.id}')/fields/$entity"
@@ -289,11 +279,17 @@ class Shapes:
                 if value is not None:
                     doc[column.name] = value
 
+    def item_id(self, row: Row) -> str | int:
+        return str(row.id) if self._world.rules.holds("ITEM-ID-ASCENDS") else row.id
+
+    def item_parent(self, lst: SharePointList) -> dict[str, str]:
+        return {"id": item_guid(lst.id, 0), "siteId": self._world.site_id(self._world.sites[lst.site])}
+
     def time(self, seconds: int) -> str:
         text = iso(seconds)
         return text if self._world.rules.holds("ITEM-WHOLE-SECONDS") else f"{text[:-1]}.123Z"
 
-    def _item_url(self, lst: SharePointList, row: Row) -> str:
+    def item_url(self, lst: SharePointList, row: Row) -> str:
         url = self._world.list_url(lst)
         return f"{url}/{row.id}_.000" if self._world.rules.holds("ITEM-WEB-URL") else f"{url}/DispForm.aspx?ID={row.id}"
 
@@ -306,7 +302,7 @@ class Shapes:
             return APP_USER.name
         return next((entry.name for entry in self._world.sites[lst.site].users if entry.id == user), "")
 
-    def _who(self, lst: SharePointList, user: int, app: str | None) -> dict[str, Any]:
+    def who(self, lst: SharePointList, user: int, app: str | None) -> dict[str, Any]:
         site = self._world.sites[lst.site]
         if app is not None:
             found = self._world.tenants[site.tenant].apps.get(app)
@@ -318,6 +314,24 @@ class Shapes:
         if person is None:
             return {"user": {"displayName": "System Account"}}
         return {"user": {"email": person.email, "id": item_guid(site.tenant, person.id), "displayName": person.name}}
+
+
+def _content_type(lst: SharePointList) -> dict[str, str]:
+    return {"id": "0x0100" + item_guid(lst.id, 0).replace("-", "").upper(), "name": "Item"}
+
+
+# Members of a listItem in the order of recorded answers.
+_MEMBERS: tuple[tuple[str, Callable[[Shapes, SharePointList, Row], Any]], ...] = (
+    ("id", lambda shapes, _, row: shapes.item_id(row)),
+    ("eTag", lambda shapes, lst, row: shapes.etag(lst, row)),
+    ("createdDateTime", lambda shapes, _, row: shapes.time(row.created)),
+    ("lastModifiedDateTime", lambda shapes, _, row: shapes.time(row.modified)),
+    ("webUrl", lambda shapes, lst, row: shapes.item_url(lst, row)),
+    ("createdBy", lambda shapes, lst, row: shapes.who(lst, row.author, row.author_app)),
+    ("lastModifiedBy", lambda shapes, lst, row: shapes.who(lst, row.editor, row.editor_app)),
+    ("parentReference", lambda shapes, lst, _: shapes.item_parent(lst)),
+    ("contentType", lambda _, lst, __: _content_type(lst)),
+)
 
 
 def _read_key(column: Column) -> str:
