@@ -390,3 +390,19 @@ def test_a_row_that_is_written_again_and_again_is_set_aside(world: World):
     assert ["PARKED"] == [row[1] for row in world.backlog_rows()]
     assert writes(world, PatchItem) < 12
     assert timedelta(minutes=10) == world.definition.guards.loop_window
+
+
+@pytest.mark.parametrize("history", [True, False], ids=["with history", "without history"])
+def test_a_persons_value_is_in_the_log_when_the_patch_that_overwrote_it_got_no_answer(world: World, history):
+    world.lists.history = history
+    identity = world.source.put("1", a="x", b="y")
+    world.push()
+    [item] = world.lists.items
+    world.lists.edit(item, {"A": "person"})
+    world.mark(identity, Reason.DRIFT)
+    world.lists.script.append(lost_after)
+    world.settle()
+    world.wait(61)
+    world.settle()
+    assert world.expected() == world.items()
+    assert [("a", '"person"', "FINAL", "ROW")] == world.conflicts()
