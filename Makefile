@@ -52,7 +52,7 @@ mutants: setup ## break the production code on purpose and require a red test fo
 	@$(PY) -m tests.simulation.mutants
 
 probe-tenant: setup ## ask a real tenant the simulator's questions (see infra/simulator/RULES.md)
-	@$(PY) -m infra.simulator.probe
+	@$(PY) -m infra.simulator.probe $(ARGS)
 
 clean-local: ## delete the data of `make up`
 	@python3 -m infra.local.clean
