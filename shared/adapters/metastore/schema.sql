@@ -186,7 +186,7 @@ create index field_mappings_target on syncbridge.field_mappings (sync_def_id, ta
 create sequence syncbridge.mark_numbers as bigint cache 1;
 
 -- Ledger and backlog carry no foreign key to the definition: every row of a page would lock the definition's one row.
--- Definitions are never removed while they have entries; retention removes both.
+-- A deleted definition keeps its row, so that no entry is ever without one.
 create table syncbridge.sync_ledger (
     sync_def_id uuid not null,
     source_identity_hash bytea not null check (octet_length(source_identity_hash) = 32),

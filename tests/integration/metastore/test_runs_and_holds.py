@@ -106,7 +106,9 @@ def test_the_days_deletes_never_pass_the_limit_whoever_asks_at_once(
     for thread in threads:
         thread.join()
     assert sum(taken) == 10
-    sql.execute("update syncbridge.delete_allowances set hour = hour - interval '25 hours'")
+    sql.execute("update syncbridge.delete_allowances set hour = hour - interval '24 hours'")
+    assert holds.allow_deletes(kept, 4, limit=10) == 0  # its last minutes are less than a day old
+    sql.execute("update syncbridge.delete_allowances set hour = hour - interval '1 hour'")
     assert holds.allow_deletes(kept, 4, limit=10) == 4
 
 

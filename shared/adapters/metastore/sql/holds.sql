@@ -41,10 +41,10 @@ select h.id, h.sync_def_id, d.name, h.kind, h.deletes_only, h.explanation, h.det
 select 1 from syncbridge.sync_definitions where id = %(definition)s for no key update
 
 -- used_allowance --
--- Deletes that were let through within the rolling day; hours that are over are forgotten.
-with old as (delete from syncbridge.delete_allowances where sync_def_id = %(definition)s and hour <= now() - interval '24 hours')
+-- Deletes that were let through within the rolling day. An hour counts until its last minute is a day old.
+with old as (delete from syncbridge.delete_allowances where sync_def_id = %(definition)s and hour <= now() - interval '25 hours')
 select coalesce(sum(used), 0)::bigint from syncbridge.delete_allowances
- where sync_def_id = %(definition)s and hour > now() - interval '24 hours'
+ where sync_def_id = %(definition)s and hour > now() - interval '25 hours'
 
 -- take_allowance --
 -- Lets deletes through.
