@@ -1,14 +1,15 @@
 """Brings up the parts of a stack in order: PostgreSQL, queues, the simulated SharePoint, the Functions host."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from infra.local import azurite, host_process, postgres, simulator, source
 from infra.local.host_process import HostKind
 from infra.local.ports import free_port
 from infra.local.postgres import PostgresServer
+from infra.local.processes import Child
 from infra.local.sample.generate import Counts
 from infra.local.sharepoint import Tenant, add_tenant
 from infra.local.simulator import Simulator
@@ -26,7 +27,10 @@ class Stack:
     server: PostgresServer
     simulator: Simulator
     tenant: Tenant
+    host: Child
     host_url: str
+    settings: Mapping[str, str] = field(repr=False)
+    """What the host was started with, the connection strings of the other parts among it."""
 
     @property
     def api_url(self) -> str:
@@ -38,7 +42,8 @@ class Stack:
 class Options:
     """How to bring a stack up. `keep_open`: file descriptors that every part inherits (the directory's lock).
 
-    `multiplier`: how many times the smallest tier's budget the tenant has.
+    `multiplier`: how many times the smallest tier's budget the tenant has. `settings`: app settings
+    beside, or instead of, what the parts need.
     """
 
     host: HostKind = "local"
@@ -46,6 +51,7 @@ class Options:
     counts: Counts
     keep_open: tuple[int, ...] = ()
     multiplier: float = 1.0
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callable[[str], None]) -> Stack:
@@ -86,23 +92,41 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         tenant = add_tenant(sharepoint.url, name="local", licences=1_000, multiplier=options.multiplier)
         detail(f"port {sharepoint.port}")
     with _step(say, "Functions host") as detail:
-        values = {
+        settings = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
-            "LOCAL_HOST_FUNCTION_KEY": state.host_key,
+            # More than host.json's activities at a time: settle activities must not keep orchestrators waiting.
+            "PYTHON_THREADPOOL_THREAD_COUNT": "16",
+            "LOCAL_HOST_MASTER_KEY": state.host_key,
             "AzureWebJobsStorage": queues.connection_string,
             "SYNCBRIDGE_TICK_SCHEDULE": "*/15 * * * * *",
             "SYNCBRIDGE_METASTORE_DSN": metastore,
             "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
             "SYNCBRIDGE_SECRET_KEY": state.secret_key,
             "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            **options.settings,
         }
-        host = host_process.start(
-            options.host, port=ports["host"], directory=state.directory, values=values, keep_open=keep
-        )
+        host = start_host(state, settings, options)
         supervisor.add(host)
         detail(f"port {ports['host']}")
     return Stack(
-        state=state, server=server, simulator=sharepoint, tenant=tenant, host_url=f"http://127.0.0.1:{ports['host']}"
+        state=state,
+        server=server,
+        simulator=sharepoint,
+        tenant=tenant,
+        host=host,
+        host_url=f"http://127.0.0.1:{ports['host']}",
+        settings=settings,
+    )
+
+
+def start_host(state: State, settings: Mapping[str, str], options: Options) -> Child:
+    """Start the Functions host on its remembered port, with its remembered state."""
+    return host_process.start(
+        options.host,
+        port=state.ports["host"],
+        directory=state.directory,
+        values=settings,
+        keep_open=options.keep_open,
     )
 
 
