@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from shared.core.backlog import Reason
@@ -165,6 +165,7 @@ def settled(
         intents=_alive(work, at, etag),
         generation=_generation(former),
         mapping_fingerprint=definition.mapping_fingerprint,
+        last_source_ts=_source_time(work, definition),
     )
 
 
@@ -230,13 +231,11 @@ def _decided(work: Work, entry: LedgerEntry) -> tuple[tuple[UUID, ...], tuple[UU
 
 def _may_have_landed(work: Work, intent: Intent) -> bool:
     """Where nobody can tell, a loss is logged rather than forgotten."""
-    match intent.kind:
-        case IntentKind.PATCH_ITEM:
-            return work.item is None or intent.guard != work.item.etag
-        case IntentKind.DELETE_ITEM:
-            return work.item is None
-        case _:
-            return False  # a creation overwrites nothing
+    if intent.kind is IntentKind.CREATE_ITEM:
+        return False  # a creation overwrites nothing
+    if work.item is None or work.item.id != intent.item_id:
+        return True
+    return intent.kind is IntentKind.PATCH_ITEM and intent.guard != work.item.etag
 
 
 def _bound(work: Work, definition: SyncDefinition, intent: Intent) -> LedgerEntry:
@@ -257,6 +256,19 @@ def _bound(work: Work, definition: SyncDefinition, intent: Intent) -> LedgerEntr
         intents=(*(known.intents if known else ()), intent),
         generation=_generation(known),
     )
+
+
+def _source_time(work: Work, definition: SyncDefinition) -> datetime | None:
+    """The row's own time, where its cursor column is a timestamp that was read; for people, never for decisions."""
+    column = definition.source.cursor_column
+    text = None if column is None or work.row is None else work.row.values.get(column.name)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None  # infinity, years beyond 9999, or no timestamp at all
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def _alive(work: Work, at: Moment, etag: ETag | None) -> tuple[Intent, ...]:

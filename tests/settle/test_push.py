@@ -1,7 +1,8 @@
 """Settle pushes rows to items: what is written, what is not, and what stays behind."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,8 +11,9 @@ from shared.core.boundaries import Boundary
 from shared.core.errors import ListGone, RowsHidden
 from shared.core.items import CreateItem, DeleteItem, NotSent, PatchItem, Refused
 from shared.core.ledger import EntryState
+from shared.core.source import SourceType
 from tests.fakes.lists import answering, lost_after, lost_before
-from tests.settle.world import World
+from tests.settle.world import World, column
 
 pytestmark = pytest.mark.slow
 
@@ -406,3 +408,17 @@ def test_a_persons_value_is_in_the_log_when_the_patch_that_overwrote_it_got_no_a
     world.settle()
     assert world.expected() == world.items()
     assert [("a", '"person"', "FINAL", "ROW")] == world.conflicts()
+
+
+@pytest.mark.parametrize(("text", "shown"), [("2026-01-31 12:00:00.5+00", True), ("infinity", False), (None, False)])
+def test_the_ledger_shows_the_rows_own_time_where_it_has_one(metastore: str, text, shown):
+    world = World(metastore)
+    cursor = replace(column("b"), type=SourceType(name="timestamptz", declared="timestamptz"))
+    world.definition = replace(world.definition, source=replace(world.definition.source, cursor_column=cursor))
+    identity = world.source.put("1", a="x", b=text)
+    world.push()
+    entry = world.entry(identity)
+    assert entry is not None
+    expected = datetime(2026, 1, 31, 12, 0, 0, 500_000, tzinfo=UTC) if shown else None
+    assert expected == entry.last_source_ts
+    world.close()
