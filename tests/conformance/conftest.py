@@ -1,4 +1,4 @@
-"""One simulator process per worker, emptied before each test."""
+"""One simulator process per worker, emptied before each test. Whatever the tests did, it must not fail inside."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,8 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = start(tmp_path_factory.mktemp("simulator"))
     yield simulator
     simulator.stop()
+    log = (simulator.data / "log").read_text(encoding="utf-8")
+    assert "Traceback" not in log, log[-3000:]
 
 
 @pytest.fixture(scope="session")

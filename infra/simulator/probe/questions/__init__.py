@@ -1,5 +1,5 @@
 """The questions, by area. Importing the package registers them all."""
 
-from . import access, batches, items, lists, queries, values
+from . import access, batches, columns, items, lists, queries, values
 
-__all__ = ["access", "batches", "items", "lists", "queries", "values"]
+__all__ = ["access", "batches", "columns", "items", "lists", "queries", "values"]

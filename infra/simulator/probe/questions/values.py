@@ -190,3 +190,29 @@ def lookup_multi_needs_type(rig: Rig) -> None:
 @asks("VAL-PERSON-UNKNOWN")
 def person_unknown(rig: Rig) -> None:
     _not_stored(rig, {"WhoLookupId": 47110}, 400)
+
+
+@asks("VAL-BOOLEAN-ABSENT")
+def boolean_absent(rig: Rig) -> None:
+    item = rig.add(rig.every(), Title="a")
+    expect("Flag" not in rig.read(rig.every(), item["id"]), "Flag is in fields")
+
+
+@asks("VAL-PERSON-STRING")
+def person_string(rig: Rig) -> None:
+    person = rig.person()
+    item = rig.add(rig.every(), WhoLookupId=int(person))
+    same(rig.read(rig.every(), item["id"]).get("WhoLookupId"), person, "WhoLookupId")
+
+
+@asks("VAL-PERSON-MULTI")
+def person_multi(rig: Rig) -> None:
+    person = rig.person()
+    fields = {"WhosLookupId@odata.type": "Collection(Edm.String)", "WhosLookupId": [person]}
+    answer = rig.post(f"{rig.every()}/items", {"fields": fields})
+    if answer.status_code == 400:
+        raise Unasked("an array of people is not accepted here")
+    seen: Any = rig.read(rig.every(), status(answer, 201).json()["id"]).get("Whos")
+    expect(isinstance(seen, list) and len(seen) == 1, f"Whos {seen!r}")
+    expect({"LookupId", "LookupValue", "Email"} <= set(seen[0]), f"members {sorted(seen[0])}")
+    same(seen[0]["LookupId"], int(person), "LookupId")
