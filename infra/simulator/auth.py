@@ -40,7 +40,6 @@ class Identity:
     tenant: Tenant
     app: App
     roles: frozenset[str]
-    selected: bool
     level: int  # what the roles alone give on every site
 
 
@@ -276,8 +275,7 @@ class Auth:
             level = WRITE
         if level == WRITE and not self._world.rules.holds("AUTH-ROLE-MANAGE-LISTS"):
             level = MANAGE
-        selected = any(role.endswith(".Selected") for role in roles)
-        return Identity(tenant, app, roles, selected, level)
+        return Identity(tenant, app, roles, level)
 
     def _default(self) -> Identity:
         tenant = next(iter(self._world.tenants.values()), None)

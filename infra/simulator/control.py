@@ -1,5 +1,7 @@
 """Everything under /_sim/: what no real service has. Knobs, rules, faults, clock, log, tenants, people, dump and load."""
 
+import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -35,8 +37,12 @@ class Control:
             answer = _refusal(error.status, error.message)
         except orjson.JSONDecodeError:
             answer = _refusal(400, "The body is no JSON.")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            answer = _refusal(400, str(error).strip("'\""))
+        except ValueError as error:
+            answer = _refusal(400, str(error))
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            answer = _refusal(500, "The simulator has a defect; its standard error says where.")
+            answer = answer.with_headers(("x-simulator-defect", "1"))
         if answer.status >= 400 and request.method != "GET":
             self._world.rollback()
         self._world.commit()
@@ -96,8 +102,13 @@ class Control:
             )
         self._world.knobs.set(config.get("knobs", {}))
         for rule in config.get("broken", []):
-            self._world.rules.set(rule, broken=True)
+            try:
+                self._world.rules.set(rule, broken=True)
+            except KeyError:
+                raise Unfit(f"the catalogue has no rule {rule}") from None
         for tenant in config.get("tenants", []):
+            if not isinstance(tenant, dict):
+                raise Unfit("a tenant is an object")
             self._registry.put(tenant)
         if "faults" in config:
             self._service.faults.set(config["faults"])

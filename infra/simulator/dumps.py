@@ -29,7 +29,17 @@ def dump(world: World) -> bytes:
 
 
 def load(world: World, text: bytes) -> int:
-    """Replace everything by a dump, into a state that was emptied. Raises ValueError; a rollback brings the old state back."""
+    """Replace everything by a dump, into a state that was emptied; the number of its records.
+
+    Raises ValueError; a rollback then brings the old state back.
+    """
+    try:
+        return _load(world, text)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise Unfit(f"the text is no dump of this version: {type(error).__name__} {error}") from error
+
+
+def _load(world: World, text: bytes) -> int:
     items: list[dict[str, Any]] = []
     count = 0
     for line in text.splitlines():

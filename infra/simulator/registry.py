@@ -1,33 +1,107 @@
 """Tenants as the control surface takes and shows them."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cryptography.x509 import load_pem_x509_certificate
 
 from infra.simulator.auth import GRANT_LEVELS
 from infra.simulator.errors import Unfit
 from infra.simulator.tenants import App, Grant, Site, Tenant, User, stable_guid
 from infra.simulator.world import World
 
-_TENANT_MEMBERS = frozenset(
-    {
-        "id",
-        "name",
-        "hostname",
-        "licences",
-        "ru_per_minute",
-        "ru_per_day",
-        "ru_tenant",
-        "multiplier",
-        "blocked",
-        "apps",
-        "sites",
-    }
-)
-_APP_MEMBERS = frozenset({"client_id", "secret", "name", "roles", "thumbprints", "certificates", "federated"})
-_SITE_MEMBERS = frozenset(
-    {"path", "title", "timezone", "grants", "users", "read_only", "gone", "description", "kind", "parent"}
-)
+Fits = Callable[[Any], bool]
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _limit(value: Any) -> bool:
+    return value is None or _whole(value)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _zone(value: Any) -> bool:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return False
+    return True
+
+
+def _path(value: Any) -> bool:
+    return value == "" or (isinstance(value, str) and value.startswith("/") and value.isprintable())
+
+
+def _roles(value: Any) -> bool:
+    return _texts(value) and bool(value) and set(value) <= set(GRANT_LEVELS)
+
+
+def _certificates(value: Any) -> bool:
+    try:
+        return _texts(value) and all(load_pem_x509_certificate(pem.encode()) is not None for pem in value)
+    except ValueError:
+        return False
+
+
+_TENANT: dict[str, Fits] = {
+    "id": _text,
+    "name": lambda value: _text(value) and bool(value),
+    "hostname": lambda value: _text(value) and bool(value),
+    "licences": _whole,
+    "ru_per_minute": _limit,
+    "ru_per_day": _limit,
+    "ru_tenant": _limit,
+    "multiplier": _positive,
+    "blocked": _flag,
+    "apps": _objects,
+    "sites": _objects,
+}
+_APP: dict[str, Fits] = {
+    "client_id": _text,
+    "secret": _text,
+    "name": _text,
+    "roles": _texts,
+    "thumbprints": _texts,
+    "certificates": _certificates,
+    "federated": _objects,
+}
+_SITE: dict[str, Fits] = {
+    "path": _path,
+    "title": _text,
+    "timezone": _zone,
+    "grants": _objects,
+    "users": _objects,
+    "read_only": _flag,
+    "gone": _flag,
+    "description": _text,
+    "kind": lambda value: value in ("site", "team", "channel"),
+    "parent": _path,
+}
+_GRANT: dict[str, Fits] = {"client_id": _text, "roles": _roles, "name": _text}
+_USER: dict[str, Fits] = {"id": _whole, "name": _text, "email": _text}
 
 
 class Registry:
@@ -39,13 +113,15 @@ class Registry:
 
     def put(self, body: dict[str, Any]) -> dict[str, Any]:
         """Create a tenant or change what the body names. Raises ValueError and changes nothing."""
-        _known("a tenant", body, _TENANT_MEMBERS)
+        _check("a tenant", body, _TENANT)
         for app in body.get("apps", []):
-            _known("an app", app, _APP_MEMBERS)
-            if not isinstance(app.get("client_id"), str):
-                raise Unfit("an app needs a client_id")
+            _check("an app", app, _APP, "client_id")
         for site in body.get("sites", []):
-            self._check_site(site)
+            _check("a site", site, _SITE, "path")
+            for grant in site.get("grants", []):
+                _check("a grant", grant, _GRANT, "client_id", "roles")
+            for user in site.get("users", []):
+                _check("a user", user, _USER, "name")
         tenant = self._tenant(body)
         for name in (
             "name",
@@ -58,7 +134,7 @@ class Registry:
             "blocked",
         ):
             if name in body:
-                setattr(tenant, name, _checked(name, body[name]))
+                setattr(tenant, name, body[name])
         for app in body.get("apps", []):
             self._put_app(tenant, app)
         self._world.add_tenant(tenant)
@@ -86,27 +162,10 @@ class Registry:
     def _put_app(tenant: Tenant, body: dict[str, Any]) -> None:
         client_id = body["client_id"].lower()
         app = tenant.apps.get(client_id) or App(client_id=client_id, name=client_id, number=20 + len(tenant.apps))
-        for name in _APP_MEMBERS - {"client_id"}:
+        for name in _APP.keys() - {"client_id"}:
             if name in body:
                 setattr(app, name, body[name])
         tenant.apps[client_id] = app
-
-    def _check_site(self, body: dict[str, Any]) -> None:
-        _known("a site", body, _SITE_MEMBERS)
-        if not isinstance(body.get("path"), str) or (body["path"] and not body["path"].startswith("/")):
-            raise Unfit('a site needs a path such as "/sites/hr"; "" is the root site')
-        if "timezone" in body:
-            try:
-                ZoneInfo(str(body["timezone"]))
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise Unfit(f"{body['timezone']} is no time zone") from None
-        for grant in body.get("grants", []):
-            if (
-                not isinstance(grant, dict)
-                or not isinstance(grant.get("client_id"), str)
-                or not set(grant.get("roles", [])) <= set(GRANT_LEVELS)
-            ):
-                raise Unfit(f"a grant needs a client_id and roles out of {', '.join(GRANT_LEVELS)}")
 
     def _put_site(self, tenant: Tenant, body: dict[str, Any]) -> None:
         world = self._world
@@ -117,6 +176,8 @@ class Registry:
         )
         if found is None:
             parent = world.site_by_path(tenant, body["parent"]) if "parent" in body else None
+            if "parent" in body and parent is None:
+                raise Unfit(f"there is no site {body['parent']} to be a parent")
             found = world.add_site(
                 tenant=tenant,
                 path=path,
@@ -175,23 +236,14 @@ class Registry:
         }
 
 
-def _known(what: str, body: Any, members: frozenset[str]) -> None:
-    if not isinstance(body, dict):
-        raise Unfit(f"{what} is an object")
-    unknown = set(body) - members
+def _check(what: str, body: dict[str, Any], members: dict[str, Fits], *needed: str) -> None:
+    """Raises Unfit naming the member that is unknown, missing or of a wrong shape."""
+    unknown = sorted(set(body) - set(members))
     if unknown:
-        raise Unfit(f"{what} has no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(members))}")
-
-
-def _checked(name: str, value: Any) -> Any:
-    if name in ("name", "hostname"):
-        fits = isinstance(value, str) and bool(value)
-    elif name == "blocked":
-        fits = isinstance(value, bool)
-    else:
-        fits = (value is None and name.startswith("ru_")) or (
-            isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-        )
-    if not fits:
-        raise Unfit(f"{name} has a value that does not fit")
-    return value
+        raise Unfit(f"{what} has no {', '.join(unknown)}; it knows {', '.join(members)}")
+    for name in needed:
+        if name not in body:
+            raise Unfit(f"{what} needs {name}")
+    for name, value in body.items():
+        if not members[name](value):
+            raise Unfit(f"{name} of {what} has a value that does not fit")

@@ -21,7 +21,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC).timestamp(), datetime(8900, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _STRINGS, _INTEGERS = "Collection(Edm.String)", "Collection(Edm.Int32)"
-# Read-only system fields that clients echo back without meaning to set them.
+# Taken and without an effect: every item here is of the content type Item.
 _IGNORED = frozenset({"ContentType"})
 
 

@@ -1,6 +1,6 @@
 """Requests and responses as the rest of the simulator sees them: no sockets, no bytes on the wire."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -65,9 +65,6 @@ class Response:
     def with_headers(self, *pairs: tuple[str, str]) -> "Response":
         return replace(self, headers=self.headers + pairs)
 
-    def header(self, name: str) -> str | None:
-        return next((value for key, value in self.headers if key.lower() == name), None)
-
     def encoded(self) -> bytes:
         match self.content:
             case None:
@@ -75,11 +72,10 @@ class Response:
             case bytes():
                 return self.content
             case _:
-                return orjson.dumps(self.content, option=orjson.OPT_NON_STR_KEYS)
+                return orjson.dumps(self.content)
 
 
 Answer = Response | Awaitable[Response]
-Handler = Callable[[Request], Answer]
 
 
 def segments(path: str) -> list[str]:

@@ -159,3 +159,22 @@ def test_a_tenant_that_does_not_fit_leaves_no_half_of_itself(sim: Client) -> Non
 
     (tenant,) = sim.control("GET", "tenants")["tenants"]
     assert (tenant["name"], tenant["multiplier"]) == ("contoso", 1.0)
+
+
+def test_a_tenants_members_are_checked_before_anything_is_made(sim: Client) -> None:
+    for body, words in (
+        ({"name": "n", "apps": [{"secret": "x"}]}, "an app needs client_id"),
+        ({"name": "n", "apps": [{"client_id": "x", "roles": "all"}]}, "roles of an app"),
+        ({"name": "n", "apps": [{"client_id": "x", "certificates": ["no PEM"]}]}, "certificates of an app"),
+        ({"name": "n", "sites": [{"path": "hr"}]}, "path of a site"),
+        ({"name": "n", "sites": [{"path": "/hr", "timezone": "Middle/Earth"}]}, "timezone of a site"),
+        ({"name": "n", "sites": [{"path": "/hr", "parent": "/nowhere"}]}, "no site /nowhere"),
+        (
+            {"name": "n", "sites": [{"path": "/hr", "grants": [{"client_id": "x", "roles": ["king"]}]}]},
+            "roles of a grant",
+        ),
+        ({"name": "n", "sites": [{"path": "/hr", "users": [{"id": 1}]}]}, "a user needs name"),
+        ({"licences": 5}, "a new tenant needs a name"),
+    ):
+        assert words in sim.control("POST", "tenants", body, status=400)["error"]["message"]
+    assert len(sim.control("GET", "tenants")["tenants"]) == 1
