@@ -48,7 +48,7 @@ def test_no_control_request_makes_the_simulator_fail(
     world: World, simulator: Simulator, plain_client: httpx.Client
 ) -> None:
     @seed(3)
-    @settings(max_examples=800, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(
         method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH"]),
         path=st.sampled_from(PATHS),

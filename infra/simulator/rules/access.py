@@ -77,10 +77,10 @@ AUTH: Final[tuple[Rule, ...]] = (
         source=f"{GITHUB}/microsoftgraph/msgraph-sdk-java/issues/2090",
         broken="both list the tenant's sites",
     ),
-    documented(
+    assumed(
         "AUTH-GRANT-REVOKED",
         "A revoked grant answers 403 accessDenied from the next call on, with the same token.",
-        source=f"{API}/site-delete-permission",
+        because="a grant is kept at the site, not in the token; no page says how soon a revocation counts.",
         broken="a revoked grant goes on working",
     ),
     documented(

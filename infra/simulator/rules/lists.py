@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import API, GITHUB, LEARN, LIMITS, Rule, assumed, documented, reported
+from .model import API, GITHUB, LEARN, Rule, assumed, documented, reported
 
 _PNP = f"{GITHUB}/pnp/pnpcore/tree/dev/src/sdk/PnP.Core.Test"
 _CORSO = f"{GITHUB}/alcionai/corso/blob/main/src/pkg/services/m365/api/lists.go"
@@ -200,7 +200,7 @@ COL: Final[tuple[Rule, ...]] = (
     documented(
         "COL-INDEX-LIMIT",
         "A list has at most 20 indexed columns; the next is refused.",
-        source=LIMITS,
+        source=_INDEX,
         broken="any number of columns may be indexed",
     ),
     documented(
