@@ -208,6 +208,9 @@ KNOBS: tuple[Knob, ...] = (
 BY_NAME = {knob.name: knob for knob in KNOBS}
 
 
+_HIGHEST = 2**31
+
+
 class Knobs:
     """Current values, read as attributes are: `knobs["page_size_max"]`."""
 
@@ -240,11 +243,16 @@ class Knobs:
             raise Unfit(f"there is no knob {name}")
         if knob.choices and value not in knob.choices:
             raise Unfit(f"knob {name} takes one of {', '.join(map(str, knob.choices))}")
-        numeric = isinstance(knob.default, int | float) and not isinstance(knob.default, bool)
-        fits = (
-            isinstance(value, int | float) and not isinstance(value, bool)
-            if numeric
-            else type(value) is type(knob.default)
-        )
-        if not fits or (numeric and value < 0):
+        match knob.default:
+            case bool() | str():
+                fits = type(value) is type(knob.default)
+            case int():
+                fits = isinstance(value, int) and not isinstance(value, bool) and _lowest(name) <= value <= _HIGHEST
+            case _:
+                fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _HIGHEST
+        if not fits:
             raise Unfit(f"knob {name} takes a value like {knob.default!r}")
+
+
+def _lowest(name: str) -> int:
+    return 1 if name.startswith("page_size") else 0

@@ -37,7 +37,7 @@ class People:
                 return Response(status=200, content={"lists": [self.about(lst) for lst in self._world.lists.values()]})
             case ["lists"] if method == "POST":
                 body = _body(request)
-                site = self._site(body.pop("site", ""))
+                site = self._site(str(body.pop("site", "")))
                 return Response(status=201, content=self.about(self._structure.create_list(site, body, "")))
             case ["lists", name, *rest]:
                 return self._list(request, self.find(name, request.query.get("site", "")), rest)

@@ -71,6 +71,8 @@ class Rows:
         return (top & 0xFFFFFFFF) + 1 if top else 1
 
     def get(self, lst: SharePointList, item: int, state: int = LIVE) -> Row | None:
+        if not 0 <= item < 2**31:
+            return None
         text = f"select {_COLUMNS} from items where key = ? and state = ?"  # noqa: S608 - constant text
         raw = self._db.execute(text, (key_of(lst, item), state)).fetchone()
         return _row(raw) if raw else None

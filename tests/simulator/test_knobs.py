@@ -14,6 +14,9 @@ def test_a_knob_takes_only_what_it_knows(sim: Client) -> None:
         ({"colour": 1}, "there is no knob colour"),
         ({"unique_violation": 418}, "takes one of 409, 400, 500"),
         ({"page_size_max": "many"}, "takes a value like 5000"),
+        ({"page_size_max": 0}, "takes a value like 5000"),
+        ({"page_size_max": 1.5}, "takes a value like 5000"),
+        ({"notification_delay_max": 1e300}, "takes a value like 30.0"),
         ({"page_size_max": 10, "throttling": 1}, "knob throttling"),
     ):
         assert words in sim.control("PUT", "knobs", change, status=400)["error"]["message"]

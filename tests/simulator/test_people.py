@@ -51,6 +51,14 @@ def test_people_add_find_delete_and_restore(sim: Client) -> None:
     assert sim.titles(path) == ["ant", "bee", "beetle"]
 
 
+def test_an_item_number_that_no_list_can_have_is_not_found(sim: Client) -> None:
+    path = sim.new_list()
+    for number in ("99999999999999999999", "4294967297", "0"):
+        sim.control("POST", f"{_of(path)}/recycle-bin/{number}/restore", status=404)
+        sim.control("GET", f"{_of(path)}/items/{number}", status=404)
+        assert sim.graph("GET", f"{path}/items/{number}").status_code == 404
+
+
 def test_a_restored_item_that_would_break_a_unique_column_stays_in_the_bin(sim: Client) -> None:
     path = sim.new_list("Staff", {"name": "Key", "text": {}, "indexed": True, "enforceUniqueValues": True})
     sim.add(path, Title="old", Key="k")
