@@ -1,0 +1,171 @@
+"""Rules of the code that import-linter cannot say: sizes, what orchestrations see, where SQL, clocks and chance are."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 600
+
+ORCHESTRATION_IMPORTS = {
+    "collections.abc",
+    "datetime",
+    "typing",
+    "azure.durable_functions",
+    "functions",
+    "functions.names",
+    "functions.messages",
+}
+"""Beside the core: what a replay may touch."""
+
+CALLS = {
+    "datetime.now": (),
+    "datetime.utcnow": (),
+    "datetime.today": (),
+    "date.today": (),
+    "time.time": ("shared/engine.py", "shared/process.py"),
+    "time.monotonic": ("shared/engine.py", "shared/process.py"),
+    "time.perf_counter": (),
+    "time.sleep": (),
+    "random.random": (),
+    "random.choice": (),
+    "random.randint": (),
+    "uuid4": ("shared/engine.py", "shared/process.py", "shared/adapters/metastore/holds.py"),
+}
+"""Calls that make a function depend on when and where it runs, and the only files of the product that may make them."""
+
+DYNAMIC_SQL = {"shared/adapters/postgres/statements.py"}
+
+
+def sources(*folders: str) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "node_modules" not in path.parts:
+                yield path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
+
+
+def imported(source: str) -> set[str]:
+    """The modules that a source names, with `from package import module` as both may be."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+            if node.module == "functions":
+                names |= {f"functions.{alias.name}" for alias in node.names}
+    return names
+
+
+def called(source: str) -> Iterator[str]:
+    """Dotted names of everything that is called: the last two parts."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield ".".join(ast.unparse(node.func).rsplit(".", 2)[-2:])
+
+
+def _of_named_statements(node: ast.expr) -> bool:
+    """SQL["one"] + SQL["other"]: both are read from .sql files, and literal as such."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _of_named_statements(node.left) and _of_named_statements(node.right)
+    return isinstance(node, ast.Subscript) and ast.unparse(node.value) == "SQL"
+
+
+def interpolated_sql(source: str) -> list[int]:
+    """Lines where text is put together on its way into SQL: f-strings, %, + and format in execute, executemany, copy, SQL."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        name = ast.unparse(node.func).rsplit(".", 1)[-1]
+        if name not in {"execute", "executemany", "copy", "stream", "SQL"}:
+            continue
+        first = node.args[0]
+        formatted = (
+            isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute) and first.func.attr == "format"
+        )
+        of_text = formatted and isinstance(first.func.value, ast.Constant)
+        joined = isinstance(first, ast.JoinedStr) and any(isinstance(v, ast.FormattedValue) for v in first.values)
+        if joined or of_text or (isinstance(first, ast.BinOp) and not _of_named_statements(first)):
+            found.append(node.lineno)
+    return found
+
+
+def test_no_module_is_too_long_to_be_read():
+    long = {
+        name: text.count("\n") for name, text in sources("functions", "shared", "infra") if text.count("\n") > LONGEST
+    }
+    assert long == {}
+
+
+def test_orchestrations_see_names_messages_and_the_core_only():
+    source = (ROOT / "functions/orchestrators.py").read_text("utf-8")
+    seen = {name for name in imported(source) if not name.startswith("shared.core.")}
+    assert seen <= ORCHESTRATION_IMPORTS
+
+
+def test_names_and_messages_see_nothing_of_the_engine():
+    for name in ("functions/names.py", "functions/messages.py"):
+        seen = imported((ROOT / name).read_text("utf-8"))
+        assert not {module for module in seen if module.startswith(("shared.", "azure", "functions"))}, name
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_clock_sleep_and_chance_are_called_by_their_owners_only(call):
+    for name, text in sources("shared", "functions"):
+        if name not in CALLS[call]:
+            assert call not in {done if "." in call else done.rsplit(".", 1)[-1] for done in called(text)}, name
+
+
+def test_no_sql_is_put_together_from_texts():
+    for name, text in sources("shared", "functions"):
+        assert interpolated_sql(text) == [], name
+
+
+def test_identifiers_become_sql_in_one_module():
+    for name, text in sources("shared", "functions"):
+        if name not in DYNAMIC_SQL and not name.startswith("shared/adapters/metastore/"):
+            assert "psycopg.sql" not in imported(text), name
+            assert "sql.Identifier" not in text, name
+
+
+def test_psycopg_and_httpx_are_spoken_by_adapters_only():
+    for name, text in sources("shared", "functions"):
+        if not name.startswith("shared/adapters/"):
+            drivers = {module.partition(".")[0] for module in imported(text)} & {"psycopg", "psycopg_pool", "requests"}
+            assert drivers == set(), name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'c.execute(f"select {x}")',
+        'c.execute("select " + x)',
+        'c.execute(SQL["a"] + x)',
+        'c.execute("select %s" % x)',
+        'c.execute("select {}".format(x))',
+        'sql.SQL(f"{x}")',
+        'cursor.copy(f"copy {x}")',
+    ],
+)
+def test_the_rule_about_sql_sees_every_way_to_break_it(line):
+    assert interpolated_sql(line) == [1]
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("datetime.now(UTC)", "datetime.now"),
+        ("datetime.datetime.now()", "datetime.now"),
+        ("time.sleep(1)", "time.sleep"),
+        ("uuid.uuid4()", "uuid.uuid4"),
+    ],
+)
+def test_the_rule_about_calls_sees_them_under_both_imports(line, call):
+    assert list(called(line)) == [call]
+
+
+def test_constant_sql_is_no_offence():
+    assert interpolated_sql('c.execute("select 1", [x])\nc.execute(SQL["a"] + SQL["b"])\nsql.SQL("{}").format(x)') == []
