@@ -27,11 +27,11 @@ up: setup ## bring everything up and keep it up until Ctrl-C (HOST=func: under C
 	@$(PY) -m infra.local.up --host $(HOST)
 
 test: setup lint ## everything that a build checks: lint, the fast tests, the slow tests
-	@$(PYTEST) -q -n $(JOBS) -m "not slow"
-	@$(PYTEST) -q -n $(JOBS) --dist worksteal -m slow
+	@$(PYTEST) -q -n $(JOBS) -m "not slow and not server"
+	@$(PYTEST) -q -n $(JOBS) --dist worksteal -m "slow or server"
 
 fast: setup ## the fast tests only (under 30 s)
-	@$(PYTEST) -q -n $(JOBS) -m "not slow"
+	@$(PYTEST) -q -n $(JOBS) -m "not slow and not server"
 
 lint: setup ## ruff, mypy --strict, the import rules
 	@.venv/bin/ruff check .

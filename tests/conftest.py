@@ -24,14 +24,19 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("fast")
 
 
+_SERVERS = {"postgres_server": "postgres", "azurite": "server", "start_simulator": "server"}
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "postgres: talks to a PostgreSQL server (set by the fixtures that start it)")
     for name in [name for name in os.environ if name.startswith(_FOREIGN) and name not in _KEPT]:
         del os.environ[name]
+    config.addinivalue_line("markers", "server: starts a server; not part of the fast tier (set by the fixtures)")
+    config.addinivalue_line("markers", "postgres: talks to a PostgreSQL server (set by the fixtures)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use the PostgreSQL server are marked, so that they can be run against each of its versions."""
+    """Tests that use a server are marked: left out of the fast tier, and run against each version of PostgreSQL."""
     for item in items:
-        if "postgres_server" in getattr(item, "fixturenames", ()):
-            item.add_marker("postgres")
+        for fixture in _SERVERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+            item.add_marker(_SERVERS[fixture])
