@@ -295,13 +295,15 @@ class _Page:
 
     def leave(self, work: Work, side: Side, *, foreign: bool) -> None:
         """Nothing is written by policy; the ledger remembers, so that no capture brings it up again."""
-        if foreign:
+        if foreign and not (work.known is not None and work.known.intents):
             self.conclude(
                 Confirmation(claimed=work.claimed, void_conflicts=tuple(work.void_ops)),
                 RunCounts(items_processed=1, unchanged=1),
             )
             return
-        if side is Side.ROW:
+        if foreign:  # writes in doubt stay on record, and due, until they cannot surface any more
+            entry = tombstone(work, self.definition, self.at())
+        elif side is Side.ROW:
             entry = tombstone(work, self.definition, self.at(), keep_stamp=True)
         else:
             item_id, etag = item_of(work)

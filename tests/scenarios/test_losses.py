@@ -87,3 +87,24 @@ def test_a_refused_write_leaves_no_undecided_loss_when_the_next_worker_dies(worl
     world.settle()
     assert world.expected() == world.items()
     assert "PENDING" not in {row[2] for row in world.conflicts()}
+
+
+def test_a_ghost_that_a_person_edited_is_left_alone_and_nothing_stays_in_doubt(world: World):
+    identity = world.source.put("1", a="x")
+    world.lists.script.append(world.lists.astray)
+    world.push()
+    world.source.delete("1")
+    world.wait(61)
+    world.mark(identity, Reason.ROW_GONE)
+    world.settle()
+    world.lists.land_late()
+    [item] = world.lists.items
+    world.lists.edit(item, {"A": "person"})
+    for _ in range(3):
+        world.wait(400)
+        world.settle()
+    assert [{"A": "person"}] == list(world.items().values())
+    entry = world.entry(identity)
+    assert entry is not None
+    assert not entry.intents
+    assert not world.backlog_rows()

@@ -85,7 +85,9 @@ class Model:
     def person_restored(self, item: int, key: str | None, values: Mapping[str, Value]) -> None:
         """Bringing an item back is typing its values once more."""
         for name in FIELDS:
-            was_fresh = any(t.item == item and t.name == name and t.value == values[name] and t.fresh for t in self.typed)
+            was_fresh = any(
+                t.item == item and t.name == name and t.value == values[name] and t.fresh for t in self.typed
+            )
             self.typed.append(Typed(item, key, name, values[name], was_fresh))
         self.restored.add(item)
         self._touch(item, key)
@@ -158,7 +160,9 @@ class Model:
     def invented(self, logged: set[tuple[str, str, Value]]) -> list[str]:
         """Logged losses of values that no person ever gave that row's item."""
         real = {(one.key, one.name, one.value) for one in self.typed}
-        return [f"DISHONEST LOG: {value!r} in {name} of row {key}" for key, name, value in sorted(logged - real, key=repr)]
+        return [
+            f"DISHONEST LOG: {value!r} in {name} of row {key}" for key, name, value in sorted(logged - real, key=repr)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,7 +357,9 @@ def plan(seed: int, rate: float) -> dict[str, Any]:
         ("read", {**reads, "inner": True}, 0.2, {"kind": "status", "status": 503, "retry_after": 15}),
         ("read alone", {**reads, "inner": False}, 0.2, {"kind": "status", "status": 504}),
     ]
-    made = [{"match": {**match, "rate": rate * share, "name": name}, "fault": fault} for name, match, share, fault in rules]
+    made = [
+        {"match": {**match, "rate": rate * share, "name": name}, "fault": fault} for name, match, share, fault in rules
+    ]
     create = {"inner": True, "method": "POST", "nth": [1 + seed % 3], "name": "first create"}
     if rate and seed % 4 == 0:
         made.insert(0, {"match": create | {"name": "create after"}, "fault": rules[0][3]})

@@ -53,7 +53,9 @@ def main(arguments: list[str]) -> int:
     for worker in workers:
         worker.join()
     took = time.monotonic() - began
-    print(f"{done} seeds in {took:.0f} s, {crashes} crashes, {conflicts} conflicts, {len(failing)} failing {dict(kinds)}")
+    print(
+        f"{done} seeds in {took:.0f} s, {crashes} crashes, {conflicts} conflicts, {len(failing)} failing {dict(kinds)}"
+    )
     return 1 if failing else 0
 
 

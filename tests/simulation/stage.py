@@ -110,6 +110,11 @@ class Stage:
         """As before the first seed, but for the time."""
         self.ask("DELETE", "faults")
         self.ask("DELETE", "requests")
+        left = self.sql.execute(
+            "select tablename from pg_tables where schemaname = 'syncbridge' and tablename ~ '^(scan|differing)_[0-9a-f]{32}$'"
+        ).fetchall()
+        for (name,) in left:
+            self.sql.execute(f'drop table syncbridge."{name}"')
         self.sql.execute(
             "truncate syncbridge.sync_backlog, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.scan_tables,"
             " syncbridge.sync_definitions cascade"

@@ -14,7 +14,9 @@ from tests.simulation.stage import Stage
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 BLOCK, BLOCKS = 25, 8
-CORPUS = [int(line.split()[0]) for line in (Path(__file__).parent / "corpus.txt").read_text("utf-8").splitlines() if line]
+CORPUS = [
+    int(line.split()[0]) for line in (Path(__file__).parent / "corpus.txt").read_text("utf-8").splitlines() if line
+]
 """Seeds that have failed once."""
 
 

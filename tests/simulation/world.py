@@ -124,7 +124,11 @@ class World:
             [self.definition.id, dumps(draft)],
         )
         store = self.stage.metastore
-        self.backlog, self.ledger, self.scans = BacklogStore(store, chunk=2), LedgerStore(store), ScanStore(store, chunk=2)
+        self.backlog, self.ledger, self.scans = (
+            BacklogStore(store, chunk=2),
+            LedgerStore(store),
+            ScanStore(store, chunk=2),
+        )
         self.unique_values = 0
 
     def _list(self) -> str:
@@ -229,7 +233,7 @@ class World:
 
     def put(self, key: str, step: int, **values: object) -> None:
         """Insert or update; a new row gets no value where none is given."""
-        full = {name: None for name in FIELDS} | self.model.rows.get(key, {}) | values
+        full = dict.fromkeys(FIELDS) | self.model.rows.get(key, {}) | values
         self.stage.rows.execute(
             "insert into public.people_rows (id, a, b, n) values (%s, %s, %s, %s)"
             " on conflict (id) do update set a = excluded.a, b = excluded.b, n = excluded.n",
@@ -302,7 +306,8 @@ class World:
 
     def logged(self, state: str = "FINAL") -> set[tuple[str, str, Value]]:
         found = self.stage.sql.execute(
-            "select source_identity, source_column_name, losing_value from syncbridge.conflicts where state = %s", [state]
+            "select source_identity, source_column_name, losing_value from syncbridge.conflicts where state = %s",
+            [state],
         ).fetchall()
         return {
             (json.loads(who)[0], column, _number(column, canonical(None if value is None else json.loads(value))))
@@ -312,9 +317,7 @@ class World:
     def writes_since(self, number: int) -> tuple[int, int]:
         """How many writes to this list were asked for after a request's number, and the newest number."""
         answer = self.stage.ask("GET", f"requests?since={number}&list={self.list_id}")
-        methods = [
-            inner["method"] for entry in answer["requests"] for inner in (entry["inner"] or [entry])
-        ]
+        methods = [inner["method"] for entry in answer["requests"] for inner in (entry["inner"] or [entry])]
         return sum(method != "GET" for method in methods), int(answer["seq"])
 
     def agreements(self) -> list[tuple[Any, ...]]:

@@ -1,0 +1,339 @@
+"""Breaks the production code on purpose, one rule at a time, and requires that somebody notices.
+
+    python -m tests.simulation.mutants [NAME …] [--seeds N]
+
+Every mutant is a patch of a production module, in this process only. `seeds`: seeds that are known to notice; when none
+of them does any more, further ones are searched. `directed`: what the schedule hits too rarely, or what a later scan
+mends by itself, has a test of its own, which is run under the same patch and has to fail.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import shared.adapters.graph.items as graph_items
+import shared.adapters.metastore.ledger as metastore_ledger
+from shared.adapters.graph.batch import Member
+from shared.adapters.graph.presence import Presence
+from shared.core.ids import FieldNo, IdentityHash, sync_key
+from shared.core.items import CreateItem, DeleteItem, Doubtful, Duplicate, Landed, Looked, PatchItem
+from shared.core.ledger import IntentKind
+from shared.core.reconcile import Decision, Merge
+from shared.settle import conclude, look, page
+from shared.settle.work import Work
+from tests.simulation.run import run_seed
+from tests.simulation.stage import Stage, own_stage
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = "MUTANT_OF_SYNC"
+"""Tells a directed test's process which patch to apply (tests/conftest.py does not know it: `run_directed` loads us)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    name: str
+    sentence: str
+    apply: Callable[[ExitStack], None]
+    seeds: tuple[int, ...] = ()
+    directed: str | None = None
+    unique: bool = True
+
+
+# ---- the list
+
+
+def _without_if_match(kind: type) -> Callable[[ExitStack], None]:
+    def apply(stack: ExitStack) -> None:
+        real = graph_items.member_for
+
+        def member_for(target: Any, write: Any) -> Any:
+            made = real(target, write)
+            return replace(made, headers={}) if isinstance(write, kind) and isinstance(made, Member) else made
+
+        stack.enter_context(patch.object(graph_items, "member_for", member_for))
+
+    return apply
+
+
+def _nothing(stack: ExitStack) -> None:
+    """The mutation is in the list's set-up."""
+
+
+def _blind_success(stack: ExitStack) -> None:
+    real = page._Page.answered
+
+    def answered(self: Any, acted: Any, outcome: Any, again: Any) -> None:
+        if isinstance(outcome, Duplicate) and isinstance(acted.write, CreateItem):
+            key = sync_key(IdentityHash(acted.work.key))
+            seen = self.tools.lists.find(self.definition.target, [key])[key]
+            if isinstance(seen, Looked) and seen.item is not None:
+                outcome = Landed(item_id=seen.item.id, etag=seen.item.etag)
+        real(self, acted, outcome, again)
+
+    stack.enter_context(patch.object(page._Page, "answered", answered))
+
+
+def _believes_404(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(Presence, "absent", lambda self, conclusion: conclusion()))
+
+
+# ---- the claim, the mark
+
+
+def _removes_any_mark(stack: ExitStack) -> None:
+    real = metastore_ledger._conclude
+
+    def _conclude(connection: Any, definition: Any, token: Any, locked: Any, confirmations: Any) -> None:
+        numbers = {**locked.held, **{c.claimed.subject.key: c.claimed.number for c in confirmations}}
+        real(connection, definition, token, replace(locked, held=numbers), confirmations)
+
+    stack.enter_context(patch.object(metastore_ledger, "_conclude", _conclude))
+
+
+def _claim_unchecked(stack: ExitStack) -> None:
+    real = metastore_ledger._lock
+
+    def _lock(connection: Any, definition: Any, token: Any, keys: Any) -> Any:
+        locked = real(connection, definition, token, keys)
+        return replace(locked, held={**dict.fromkeys((bytes(key) for key in keys), 0), **locked.held})
+
+    stack.enter_context(patch.object(metastore_ledger, "_lock", _lock))
+
+
+def _trusts_after_takeover(stack: ExitStack) -> None:
+    real = look.must_look
+
+    def must_look(work: Work) -> bool:
+        return real(replace(work, claimed=replace(work.claimed, takeover=False), doubts=()))
+
+    stack.enter_context(patch.object(page, "must_look", must_look))
+
+
+def _early_release(stack: ExitStack) -> None:
+    real = page._Page.answered
+
+    def answered(self: Any, acted: Any, outcome: Any, again: Any) -> None:
+        if isinstance(outcome, Doubtful):
+            self.tools.backlog.release(self.definition.id, self.claim.token, [acted.work.claimed])
+        real(self, acted, outcome, again)
+
+    stack.enter_context(patch.object(page._Page, "answered", answered))
+
+
+def _no_fence(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(page._Page, "has_room", lambda self: True))
+
+
+def _confirmed_first(stack: ExitStack) -> None:
+    real = page._Page.act
+
+    def act(self: Any, acts: Sequence[Any]) -> Any:
+        for acted in acts:
+            if isinstance(acted.write, PatchItem):
+                self.landed(acted, Landed(item_id=acted.write.item_id, etag=None))
+        yield from self.flush()
+        again = yield from real(self, acts)
+        return again
+
+    stack.enter_context(patch.object(page._Page, "act", act))
+
+
+# ---- what is on record
+
+
+def _no_intent(kind: IntentKind) -> Callable[[ExitStack], None]:
+    def apply(stack: ExitStack) -> None:
+        real = metastore_ledger.LedgerStore.intend
+
+        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
+            bare = [
+                replace(
+                    update,
+                    entry=replace(
+                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind is not kind)
+                    ),
+                )
+                for update in updates
+            ]
+            return real(self, definition, token, bare)
+
+        stack.enter_context(patch.object(metastore_ledger.LedgerStore, "intend", intend))
+
+    return apply
+
+
+def _no_void(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(Work, "void", lambda self, intent: None))
+
+
+def _forgets_ghosts(stack: ExitStack) -> None:
+    real = conclude.tombstone
+
+    def tombstone(*arguments: Any, **named: Any) -> Any:
+        return replace(real(*arguments, **named), intents=())
+
+    stack.enter_context(patch.object(page, "tombstone", tombstone))
+
+
+def _keeps_base(stack: ExitStack) -> None:
+    real = conclude.tombstone
+
+    def tombstone(work: Work, *arguments: Any, **named: Any) -> Any:
+        return replace(real(work, *arguments, **named), base=work.base)
+
+    stack.enter_context(patch.object(page, "tombstone", tombstone))
+
+
+def _doubt_is_forgotten(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(conclude, "_may_have_landed", lambda work, intent: False))
+    stack.enter_context(patch.object(Work, "took_effect", Work.void))
+
+
+# ---- deciding
+
+
+def _no_log(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(conclude, "_records", lambda *arguments: ()))
+
+
+def _stamp_is_truth(stack: ExitStack) -> None:
+    real = page.decide
+
+    def decide(work: Work, definition: Any, policy: Any) -> Decision:
+        made = real(work, definition, policy)
+        known = work.known
+        if isinstance(made, Merge) and known is not None and work.row is not None and work.row.stamp != known.stamp:
+            return replace(made, to_item=frozenset(policy.flows))
+        return made
+
+    stack.enter_context(patch.object(page, "decide", decide))
+
+
+def _no_base(stack: ExitStack) -> None:
+    real = page.decide
+
+    def decide(work: Work, definition: Any, policy: Any) -> Decision:
+        if work.item_read:
+            work.base = None
+        return real(work, definition, policy)
+
+    stack.enter_context(patch.object(page, "decide", decide))
+
+
+def _one_field_only(stack: ExitStack) -> None:
+    real = page.decide
+
+    def decide(work: Work, definition: Any, policy: Any) -> Decision:
+        made = real(work, definition, policy)
+        if isinstance(made, Merge) and len(made.to_item) > 1:
+            return replace(made, to_item=frozenset({min(made.to_item, default=FieldNo(1))}))
+        return made
+
+    stack.enter_context(patch.object(page, "decide", decide))
+
+
+PUSH = "tests/settle/test_push.py::"
+LOSSES = "tests/scenarios/test_losses.py::"
+HOLDS = "tests/scenarios/test_absence.py::"
+
+MUTANTS = (
+    Mutant("patch_without_if_match", "A PATCH carries no If-Match", _without_if_match(PatchItem)),
+    Mutant("delete_without_if_match", "A DELETE carries no If-Match", _without_if_match(DeleteItem)),
+    Mutant("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False),
+    Mutant("duplicate_is_success", "A refused second create counts as done, whatever the item holds", _blind_success),
+    Mutant(
+        "list_404_is_item_gone",
+        "A 404 is believed without asking for the list",
+        _believes_404,
+        directed=HOLDS + "test_a_list_that_answers_404_is_never_an_item_that_is_gone",
+    ),
+    Mutant("any_mark_removed", "A confirmation removes the mark although it was renumbered", _removes_any_mark),
+    Mutant("claim_unchecked", "A confirmation is written by whoever comes", _claim_unchecked),
+    Mutant("takeover_trusts_ledger", "After a takeover the ledger is believed", _trusts_after_takeover),
+    Mutant("doubt_released_early", "A claim is given back although its write may still land", _early_release),
+    Mutant(
+        "no_fence",
+        "A worker writes although its lease has no room for a request",
+        _no_fence,
+        directed=PUSH + "test_a_worker_does_not_write_when_its_lease_has_no_room_for_a_request",
+    ),
+    Mutant("confirmed_before_sent", "A change is confirmed before it is sent", _confirmed_first),
+    Mutant("no_create_intent", "A create is not recorded before it is sent", _no_intent(IntentKind.CREATE_ITEM)),
+    Mutant("no_patch_intent", "A PATCH is not recorded before it is sent", _no_intent(IntentKind.PATCH_ITEM)),
+    Mutant("no_delete_intent", "A DELETE is not recorded before it is sent", _no_intent(IntentKind.DELETE_ITEM)),
+    Mutant("no_void", "A definite no leaves the intent on record", _no_void),
+    Mutant("ghosts_forgotten", "A create in doubt is not looked for once its row is gone", _forgets_ghosts),
+    Mutant("tombstone_keeps_base", "A tombstone keeps its base", _keeps_base),
+    Mutant("doubtful_loss_forgotten", "A loss by a write without an answer is not logged", _doubt_is_forgotten),
+    Mutant("no_conflict_log", "Values that lose are not logged", _no_log),
+    Mutant("stamp_is_truth", "A differing stamp is written without comparing digests", _stamp_is_truth),
+    Mutant("no_base", "Items are compared without a merge base", _no_base),
+    Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only),
+)
+BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Iterator[None]:
+    with ExitStack() as stack:
+        mutant.apply(stack)
+        yield
+
+
+def caught_by_seed(stage: Stage, mutant: Mutant, *, search: int) -> tuple[int, str] | None:
+    """The first seed that notices, and what it says: the known ones, then `search` others."""
+    with applied(mutant):
+        for seed in dict.fromkeys((*mutant.seeds, *range(search))):
+            problems = run_seed(stage, seed, unique=mutant.unique).problems
+            if problems:
+                return seed, problems[0]
+    return None
+
+
+def caught_by_test(mutant: Mutant) -> bool:
+    """Whether the directed test fails under the patch."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.simulation.mutation", "-p", "no:randomly"]
+    done = subprocess.run(
+        [*command, str(mutant.directed)],
+        cwd=ROOT,
+        env=os.environ | {VARIABLE: mutant.name},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"{mutant.directed} could not be run: {done.stdout[-2000:]}")
+    return done.returncode == 1
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=[mutant.name for mutant in MUTANTS])
+    parser.add_argument("--seeds", type=int, default=300, help="how many seeds to search")
+    options = parser.parse_args(arguments)
+    survived = []
+    with tempfile.TemporaryDirectory(prefix="syncbridge-mutants-") as folder, own_stage(Path(folder)) as stage:
+        for name in options.names:
+            mutant = BY_NAME[name]
+            if mutant.directed is not None:
+                how = f"by {mutant.directed}" if caught_by_test(mutant) else None
+            else:
+                found = caught_by_seed(stage, mutant, search=options.seeds)
+                how = None if found is None else f"by seed {found[0]}: {found[1]}"
+            survived += [] if how else [name]
+            print(f"{name:26} {'caught ' + how if how else 'SURVIVED'}", flush=True)
+    print(f"{len(options.names)} mutants, {len(survived)} survived {survived or ''}")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
