@@ -166,7 +166,10 @@ class Faults:
         if not isinstance(plan, dict):
             raise Unfit("a fault plan is an object")
         seed = plan.get("seed", 0)
-        entries = list(plan.get("rules", []))
+        given = plan.get("rules", [])
+        if not isinstance(given, list):
+            raise Unfit("rules is a list")
+        entries = list(given)
         if "preset" in plan:
             entries += _preset(plan)
         self._rules = [_rule(number, entry, seed) for number, entry in enumerate(entries)]
@@ -212,6 +215,12 @@ def _rule(number: int, entry: Any, seed: Any) -> _Rule:
     nth, rate = match.get("nth"), match.get("rate")
     if nth is not None and not (isinstance(nth, list) and all(isinstance(n, int) and n > 0 for n in nth)):
         raise Unfit(f"rule {number}: nth is a list of numbers from 1 on")
+    share = fault.get("after_share", 0.25)
+    if not (isinstance(share, int | float) and 0 <= share <= 1):
+        raise Unfit(f"rule {number}: after_share is between 0 and 1")
+    most = match.get("max")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int)):
+        raise Unfit(f"rule {number}: max is a number")
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise Unfit(f"rule {number}: rate is between 0 and 1")
     headers = fault.get("headers")
@@ -294,7 +303,7 @@ def _headers(fault: dict[str, Any]) -> Headers:
 
 def _rough(rule: _Rule, request: Request) -> Fired:
     dice = rule.dice
-    if dice.random() < rule.fault["after_share"]:
+    if dice.random() < rule.fault.get("after_share", 0.25):
         kind = "status" if request.inner else dice.choice(("status", "reset", "truncate"))
         return Fired(rule=rule.number, kind=kind, after=True, status=dice.choice((500, 503, 504)))
     if not request.inner and dice.random() < 0.1:

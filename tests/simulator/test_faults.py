@@ -264,6 +264,9 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_reason(sim: Client) -> Non
         ({"rules": [{"fault": {"kind": "status", "status": 200}}]}, "status is between"),
         ({"rules": [{"fault": {"kind": "status"}, "match": {"path": "("}}]}, "regular expression"),
         ({"preset": "calm"}, "no preset calm"),
+        ({"preset": "rough", "after_share": "most"}, "after_share is between 0 and 1"),
+        ({"rules": 1}, "rules is a list"),
+        ({"rules": [{"match": {"max": "x"}, "fault": {"kind": "slow"}}]}, "max is a number"),
         ({"rules": [{"fault": {"kind": "status", "headers": {"a": "b\r\nc: d"}}}]}, "printable"),
         ({"rules": [{"fault": {"kind": "slow", "seconds": "long"}}]}, "seconds is a number"),
     ):
