@@ -37,6 +37,7 @@ CALLS = {
 """Calls that make a function depend on when and where it runs, and the only files of the product that may make them."""
 
 DYNAMIC_SQL = {"shared/adapters/postgres/statements.py"}
+"""The one module that makes SQL from parts: from literals, and identifiers of the catalog that it quotes."""
 
 
 def sources(*folders: str) -> Iterator[tuple[str, str]]:
@@ -121,7 +122,8 @@ def test_clock_sleep_and_chance_are_called_by_their_owners_only(call):
 
 def test_no_sql_is_put_together_from_texts():
     for name, text in sources("shared", "functions"):
-        assert interpolated_sql(text) == [], name
+        if name not in DYNAMIC_SQL:
+            assert interpolated_sql(text) == [], name
 
 
 def test_identifiers_become_sql_in_one_module():

@@ -1,0 +1,162 @@
+"""One run's orchestration: begin, capture, settle laps, finish; waits are timers, failures are bounded."""
+
+import pytest
+
+from functions import names
+from functions.messages import RunEnd, RunOrder, StepAnswer
+from shared.core.errors import Disposition
+from tests.unit.functions.orchestration import DEFINITION, DONE, GO, RUN, failed, play
+
+BEGIN, CAPTURE, SETTLE, FINISH = names.BEGIN_RUN, names.CAPTURE_SOURCE, names.SETTLE_BACKLOG, names.FINISH_RUN
+RETRY = failed(Disposition.RETRY)
+FINAL = [Disposition.PARK, Disposition.HOLD, Disposition.ALARM]
+
+
+def ended(context):
+    (end,) = context.of(FINISH)
+    return RunEnd.model_validate(end)
+
+
+def test_a_run_begins_captures_settles_and_finishes():
+    context = play({})
+    assert context.steps == [BEGIN, CAPTURE, SETTLE, FINISH]
+    assert ended(context) == RunEnd(definition=DEFINITION, run=RUN, patient=True)
+
+
+def test_a_run_that_must_not_begin_does_nothing_more():
+    assert play({BEGIN: [StepAnswer(proceed=False)]}).steps == [BEGIN]
+
+
+def test_it_settles_on_while_there_is_more_to_do():
+    more = StepAnswer(more=True)
+    assert play({SETTLE: [more, more, DONE]}).steps == [BEGIN, CAPTURE, SETTLE, SETTLE, SETTLE, FINISH]
+
+
+def test_several_workers_settle_side_by_side_and_know_their_numbers():
+    context = play({BEGIN: [StepAnswer(workers=3)], SETTLE: [StepAnswer(more=True)] * 3 + [DONE]})
+    assert [order["worker"] for order in context.of(SETTLE)] == [0, 1, 2, 0, 1, 2]
+    assert context.of(FINISH)
+
+
+def test_one_worker_that_has_more_keeps_all_of_them_going():
+    context = play({BEGIN: [StepAnswer(workers=2)], SETTLE: [DONE, StepAnswer(more=True), DONE, DONE]})
+    assert context.steps.count(SETTLE) == 4
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(30.0, 30.0), (5_000.0, names.LONGEST_WAIT)])
+def test_a_wait_is_a_durable_timer_of_bounded_length(asked, waited):
+    context = play({SETTLE: [StepAnswer(wait=asked), DONE]})
+    assert context.steps == [BEGIN, CAPTURE, SETTLE, "wait", SETTLE, FINISH]
+    assert context.waits == [waited]
+
+
+def test_the_longest_wait_of_the_workers_counts():
+    answers = [StepAnswer(wait=5, more=True), StepAnswer(wait=40), DONE, DONE]
+    assert play({BEGIN: [StepAnswer(workers=2)], SETTLE: answers}).waits == [40]
+
+
+@pytest.mark.parametrize("step", [BEGIN, CAPTURE, SETTLE, FINISH])
+def test_a_failure_that_time_may_mend_is_tried_again_after_growing_waits(step):
+    good = GO if step == BEGIN else DONE
+    context = play({step: [RETRY, RETRY, good]})
+    assert context.waits == [2.0, 4.0]
+    assert context.steps.count(step) == 3
+    assert context.steps[-1] == FINISH
+
+
+def test_a_step_waits_as_long_as_it_is_told():
+    assert play({CAPTURE: [failed(Disposition.RETRY, retry_after=77), DONE]}).waits == [77]
+
+
+@pytest.mark.parametrize("step", [BEGIN, CAPTURE, SETTLE])
+def test_a_failure_that_lasts_ends_the_run_after_a_bounded_number_of_tries(step):
+    context = play({step: [RETRY]})
+    assert context.steps.count(step) == names.RETRIES + 1
+    assert max(context.waits) <= 300
+    assert ended(context).failure == RETRY.failure
+
+
+def test_a_finish_that_fails_for_good_ends_too():
+    context = play({FINISH: [RETRY]})
+    assert context.steps.count(FINISH) == names.RETRIES + 1
+
+
+def test_failures_of_settle_count_only_while_nothing_else_happens():
+    def flaky(count):
+        return RETRY if count % 2 == 0 else StepAnswer(more=True)
+
+    context = play({SETTLE: flaky})
+    assert context.steps[-1] == "again"
+    assert FINISH not in context.steps
+
+
+@pytest.mark.parametrize("disposition", FINAL)
+@pytest.mark.parametrize("step", [BEGIN, CAPTURE, SETTLE])
+def test_a_failure_that_time_does_not_mend_ends_the_run_at_once_with_its_reason(step, disposition):
+    context = play({step: [failed(disposition, code="bad")]})
+    assert context.waits == []
+    assert context.steps.count(step) == 1
+    assert (ended(context).failure.code, ended(context).held) == ("bad", False)
+
+
+@pytest.mark.parametrize("disposition", [Disposition.YIELD, Disposition.REPLAN])
+def test_a_worker_that_gave_way_looks_again(disposition):
+    context = play({SETTLE: [failed(disposition), DONE]})
+    assert context.steps == [BEGIN, CAPTURE, SETTLE, "wait", SETTLE, FINISH]
+
+
+@pytest.mark.parametrize("step", [CAPTURE, SETTLE])
+def test_a_hold_ends_the_run(step):
+    context = play({step: [StepAnswer(held=True, more=True)]})
+    assert context.steps.count(SETTLE) == (step == SETTLE)
+    assert (ended(context).held, ended(context).failure) == (True, None)
+
+
+def test_one_worker_s_hold_ends_the_run_of_all():
+    context = play({BEGIN: [StepAnswer(workers=2)], SETTLE: [StepAnswer(more=True), StepAnswer(held=True)]})
+    assert context.steps == [BEGIN, CAPTURE, SETTLE, SETTLE, FINISH]
+    assert ended(context).held
+
+
+def test_a_run_waits_for_writes_without_an_answer_and_settles_again():
+    context = play({FINISH: [StepAnswer(wait=120.5), DONE]})
+    assert context.steps == [BEGIN, CAPTURE, SETTLE, FINISH, "wait", SETTLE, FINISH]
+    assert context.waits == [120.5]
+
+
+def test_its_patience_ends():
+    context = play({FINISH: [StepAnswer(wait=1), DONE]}, lap=names.PATIENT_LAPS - 2)
+    assert [end["patient"] for end in context.of(FINISH)] == [True, False]
+
+
+def test_a_history_ends_after_25_laps_and_goes_on_in_a_new_one():
+    context = play({BEGIN: [StepAnswer(workers=2)], SETTLE: [StepAnswer(more=True)]})
+    assert names.CONTINUE_AS_NEW_LAPS == 25
+    assert context.steps == [BEGIN, CAPTURE, *[SETTLE, SETTLE] * 25, "again"]
+    (order,) = context.of("again")
+    assert RunOrder.model_validate(order) == RunOrder(definition=DEFINITION, run=RUN, lap=25, worker=2)
+
+
+def test_a_new_history_captures_nothing_and_keeps_its_workers():
+    context = play({}, lap=25, worker=2)
+    assert context.steps == [SETTLE, SETTLE, FINISH]
+
+
+def test_failures_in_a_row_are_counted_across_histories():
+    context = play({SETTLE: [RETRY]}, lap=25, worker=1, failures=names.RETRIES - 1)
+    assert context.steps == [SETTLE, "wait", SETTLE, FINISH]
+    assert ended(context).failure == RETRY.failure
+
+
+def test_what_travels_is_identifiers_and_outcomes_only():
+    context = play({BEGIN: [StepAnswer(workers=2)]})
+    for name, payload in context.done:
+        known = RunEnd if name == FINISH else RunOrder
+        assert set(payload) == set(known.model_fields)
+
+
+def test_a_message_of_another_schema_or_with_other_members_is_refused():
+    order = RunOrder(definition=DEFINITION, run=RUN).to_json()
+    for wrong in ({**order, "schema_version": 2}, {**order, "rows": []}):
+        with pytest.raises(ValueError, match=r"schema_version|rows"):
+            RunOrder.model_validate(wrong)
