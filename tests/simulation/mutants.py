@@ -241,6 +241,7 @@ def _one_field_only(stack: ExitStack) -> None:
 
 
 PUSH = "tests/settle/test_push.py::"
+CREATES = "tests/scenarios/test_creates.py::"
 LOSSES = "tests/scenarios/test_losses.py::"
 HOLDS = "tests/scenarios/test_absence.py::"
 
@@ -248,7 +249,12 @@ MUTANTS = (
     Mutant("patch_without_if_match", "A PATCH carries no If-Match", _without_if_match(PatchItem)),
     Mutant("delete_without_if_match", "A DELETE carries no If-Match", _without_if_match(DeleteItem)),
     Mutant("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False),
-    Mutant("duplicate_is_success", "A refused second create counts as done, whatever the item holds", _blind_success),
+    Mutant(
+        "duplicate_is_success",
+        "A refused second create counts as done, whatever the item holds",
+        _blind_success,
+        directed=CREATES + "test_a_create_that_lands_just_before_its_repetition_is_found_and_brought_up_to_date",
+    ),
     Mutant(
         "list_404_is_item_gone",
         "A 404 is believed without asking for the list",

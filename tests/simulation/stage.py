@@ -53,8 +53,8 @@ create table public.people_rows (id integer primary key, a text, b text, n bigin
 class VirtualClock:
     """The product's clock; starts at this machine's time, moves only when it is told to."""
 
-    def __init__(self) -> None:
-        self.began = datetime.fromtimestamp(int(time.time()), UTC)
+    def __init__(self, began: datetime | None = None) -> None:
+        self.began = began or datetime.fromtimestamp(int(time.time()), UTC)
         self.seconds = 0.0
 
     def now(self) -> datetime:
@@ -67,19 +67,25 @@ class VirtualClock:
 class Stage:
     """Open for a whole process; every seed clears what it finds."""
 
-    def __init__(self, *, source: str, metastore: str, simulator: str) -> None:
+    def __init__(self, *, source: str, metastore: str, simulator: str, new: bool = True) -> None:
+        """`new` False: another process has prepared all this, and its time is the time."""
+        self.addresses = {"source": source, "metastore": metastore, "simulator": simulator}
         self._open = ExitStack()
         self.worlds = 0
         self.clock = VirtualClock()
-        self._prepare_time(metastore)
-        migrate(metastore)
+        if new:
+            self._prepare_time(metastore)
+            migrate(metastore)
         self.sql = self._open.enter_context(psycopg.connect(metastore, autocommit=True))
-        for table in ("sync_backlog", "sync_ledger", "conflicts"):
-            # What vacuum frees decides where rows go, and so the order of equals.
-            self.sql.execute(f"alter table syncbridge.{table} set (autovacuum_enabled = false)")
         self.metastore = self._open.enter_context(Metastore(metastore, max_size=4))
         self.rows = self._open.enter_context(psycopg.connect(source, autocommit=True))
-        self.rows.execute(_TABLE)
+        if new:
+            for table in ("sync_backlog", "sync_ledger", "conflicts"):
+                # What vacuum frees decides where rows go, and so the order of equals.
+                self.sql.execute(f"alter table syncbridge.{table} set (autovacuum_enabled = false)")
+            self.rows.execute(_TABLE)
+        else:
+            self.clock = VirtualClock(self.sql.execute("select t from simtime.clock").fetchall()[0][0])
         self.database = self._open.enter_context(SourceDatabase(_address(source), admit=lambda host, port: None))
         self.source = PostgresSource(self.database)
         self.columns = {
@@ -89,8 +95,9 @@ class Stage:
         self.timing = Timing()
         self.http = self._open.enter_context(open_http(self.timing))
         self.control = self._open.enter_context(httpx.Client(base_url=simulator, timeout=30, trust_env=False))
-        self.ask("POST", "clock", {"mode": "virtual", "set": self.clock.now().isoformat()})
-        self.ask("PUT", "knobs", {"throttling": False})
+        if new:
+            self.ask("POST", "clock", {"mode": "virtual", "set": self.clock.now().isoformat()})
+            self.ask("PUT", "knobs", {"throttling": False})
         sites = self.ask("GET", "tenants")["tenants"][0]["sites"]
         self.site = SiteId(next(site["id"] for site in sites if site["path"] == SITE))
         self.endpoints = custom_endpoints(simulator, simulator, allowed_hosts=frozenset({"127.0.0.1"}))

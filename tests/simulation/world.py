@@ -107,15 +107,30 @@ class World:
     seed: int
     unique: bool = True
     """The list's key column enforces unique values."""
+    joins: tuple[str, str] | None = None
+    """Another process' list and definition, instead of new ones."""
     history: list[str] = field(default_factory=list)
     model: Model = field(default_factory=Model)
 
     def __post_init__(self) -> None:
-        self.dice = Random(f"{self.seed}/ids")
-        self.ids = SeededIds(self.dice)
-        self.stage.clear()
+        self.ids = SeededIds(Random(f"{self.seed}/ids"))
         self.keeps_versions = Random(f"{self.seed}/versions").random() < 0.8
-        self.definition = self._definition(self._list())
+        self.unique_values = 0
+        if self.joins is None:
+            self.stage.clear()
+            self.definition = self._definition(self._list(), DefinitionId(self.ids.uuid()))
+            self._register()
+        else:
+            self.list_id, known = self.joins
+            self.definition = self._definition(self.list_id, DefinitionId(UUID(known)))
+        store = self.stage.metastore
+        self.backlog, self.ledger, self.scans = (
+            BacklogStore(store, chunk=2),
+            LedgerStore(store),
+            ScanStore(store, chunk=2),
+        )
+
+    def _register(self) -> None:
         draft = DraftDefinition(name="simulation", key_strategy=KeyStrategy.PRIMARY_KEY, fields=())
         self.stage.sql.execute(
             "insert into syncbridge.sync_definitions"
@@ -123,13 +138,6 @@ class World:
             " values (%s, 'public', 'people_rows', 'r', %s, '{}')",
             [self.definition.id, dumps(draft)],
         )
-        store = self.stage.metastore
-        self.backlog, self.ledger, self.scans = (
-            BacklogStore(store, chunk=2),
-            LedgerStore(store),
-            ScanStore(store, chunk=2),
-        )
-        self.unique_values = 0
 
     def _list(self) -> str:
         columns = [
@@ -146,7 +154,7 @@ class World:
             self.stage.ask("PATCH", f"people/lists/{self.list_id}", {"versioning": False})
         return self.list_id
 
-    def _definition(self, list_id: str) -> SyncDefinition:
+    def _definition(self, list_id: str, known_as: DefinitionId) -> SyncDefinition:
         columns = self.stage.columns
         fields = tuple(
             FieldMapping(
@@ -159,7 +167,7 @@ class World:
             for no, name in enumerate(FIELDS, start=1)
         )
         return SyncDefinition(
-            id=DefinitionId(self.ids.uuid()),
+            id=known_as,
             name="simulation",
             version=1,
             state=DefinitionState.ACTIVE,
