@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -139,6 +139,8 @@ class Confirmation:
     """Writes that landed: their pending conflicts become final."""
     void_conflicts: tuple[UUID, ...] = ()
     """Writes that certainly did not land: their pending conflicts are void."""
+    counts: RunCounts = field(default_factory=RunCounts)
+    """What this conclusion adds to its run's figures, if it is written."""
     marks: tuple[Mark, ...] = ()
     """Other subjects that became due by this conclusion, in the same transaction."""
 
@@ -230,7 +232,6 @@ class Ledger(Protocol):
         confirmations: Sequence[Confirmation],
         *,
         run: RunId | None,
-        counts: RunCounts,
     ) -> frozenset[bytes]:
         """Ledger, backlog, conflict log and run counters in one transaction, only for subjects whose claim is held.
 

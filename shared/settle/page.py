@@ -107,7 +107,7 @@ class _Page:
         self.job, self.tools, self.claim, self.began = job, tools, claim, began
         self.definition, self.limits = job.definition, job.limits
         self.policy = policy_of(job.definition)
-        self.concluded: list[tuple[Confirmation, RunCounts]] = []
+        self.concluded: list[Confirmation] = []
         self.open = {claimed.subject.key: claimed for claimed in claim.subjects}
         """Subjects that are neither confirmed nor in doubt."""
         self.counts = RunCounts()
@@ -461,18 +461,15 @@ class _Page:
 
     def conclude(self, conclusion: Confirmation, counts: RunCounts) -> None:
         self.open.pop(conclusion.claimed.subject.key, None)
-        self.concluded.append((conclusion, counts))
+        self.concluded.append(replace(conclusion, counts=counts))
 
     def flush(self) -> Steps:
         if not self.concluded:
             return
         done, self.concluded = self.concluded, []
-        counts = sum((c for _, c in done), RunCounts())
-        confirmed = self.tools.ledger.confirm(
-            self.definition.id, self.claim.token, [c for c, _ in done], run=self.job.run, counts=counts
-        )
+        confirmed = self.tools.ledger.confirm(self.definition.id, self.claim.token, done, run=self.job.run)
         self.confirmed += len(confirmed)
-        self.counts += counts
+        self.counts += sum((c.counts for c in done if c.claimed.subject.key in confirmed), RunCounts())
         yield Boundary.CONFIRMED
 
     def give_back(self) -> None:

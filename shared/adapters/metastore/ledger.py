@@ -127,7 +127,6 @@ class LedgerStore:
         confirmations: Sequence[Confirmation],
         *,
         run: RunId | None,
-        counts: RunCounts,
     ) -> frozenset[bytes]:
         """`final_conflicts` names every operation that landed, conflict or not: the loop breaker counts them.
 
@@ -135,7 +134,7 @@ class LedgerStore:
         stands for another row already is parked instead of being settled."""
 
         def work(connection: _Connection, confirmations: Sequence[Confirmation]) -> frozenset[bytes]:
-            return _confirm(connection, definition, token, confirmations, run, counts)
+            return _confirm(connection, definition, token, confirmations, run)
 
         try:
             return self._metastore.transact(lambda connection: work(connection, confirmations))
@@ -143,7 +142,7 @@ class LedgerStore:
             given = [confirmation.entry for confirmation in confirmations if confirmation.entry is not None]
             taken = self._taken(definition, violation, given)
         mended = [
-            Confirmation(claimed=confirmation.claimed, park=_TAKEN)
+            Confirmation(claimed=confirmation.claimed, park=_TAKEN, counts=RunCounts(items_failed=1))
             if confirmation.entry is not None and identity_hash(confirmation.entry.identity) in taken
             else confirmation
             for confirmation in confirmations
@@ -178,7 +177,6 @@ def _confirm(
     token: ClaimToken,
     confirmations: Sequence[Confirmation],
     run: RunId | None,
-    counts: RunCounts,
 ) -> frozenset[bytes]:
     marks = [mark for confirmation in confirmations for mark in confirmation.marks]
     keys = {confirmation.claimed.subject.key for confirmation in confirmations}
@@ -207,6 +205,7 @@ def _confirm(
     if run is not None:
         _record_failures(connection, run, held)
         # Last, because every worker of the run updates this row.
+        counts = sum((confirmation.counts for confirmation in held), RunCounts())
         if counts != RunCounts():
             connection.execute(RUNS["add_counts"], {"run": run, **asdict(counts)})
     return frozenset(confirmation.claimed.subject.key for confirmation in held)

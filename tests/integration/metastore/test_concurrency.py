@@ -10,7 +10,6 @@ import pytest
 
 from shared.core.backlog import Reason
 from shared.core.errors import MetastoreUnavailable
-from shared.core.runs import RunCounts
 from shared.ports import Confirmation
 from tests.integration.metastore.support import claim, entry, identity, mark, row
 
@@ -37,7 +36,7 @@ def confirm(ledger, definition, page, *, stamps=None):
         )
         for claimed in page.subjects
     ]
-    return ledger.confirm(definition, page.token, confirmations, run=None, counts=RunCounts())
+    return ledger.confirm(definition, page.token, confirmations, run=None)
 
 
 def number(claimed):
@@ -142,7 +141,7 @@ def test_conclusions_that_mark_one_anothers_subjects_all_get_through(backlog, le
     def conclude(page, other):
         marks = tuple(mark(number(claimed), Reason.ITEM) for claimed in other.subjects)
         confirmations = [Confirmation(claimed=claimed, marks=marks) for claimed in page.subjects]
-        return ledger.confirm(definition, page.token, confirmations, run=None, counts=RunCounts())
+        return ledger.confirm(definition, page.token, confirmations, run=None)
 
     done = together(lambda: conclude(*pages), lambda: conclude(*reversed(pages)))
 

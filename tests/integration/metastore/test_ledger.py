@@ -32,9 +32,9 @@ from tests.integration.metastore.support import (
 EXPIRED = timedelta(seconds=-1)
 
 
-def confirm(ledger, definition, *confirmations, run=None, counts=None):
+def confirm(ledger, definition, *confirmations, run=None):
     by = confirmations[0].claimed.token
-    return ledger.confirm(definition, by, confirmations, run=run, counts=counts or RunCounts())
+    return ledger.confirm(definition, by, confirmations, run=run)
 
 
 def settle(backlog, ledger, definition, *entries):
@@ -445,7 +445,10 @@ def test_a_run_counts_what_was_confirmed(backlog, ledger, definition, sql, run):
     for n in range(2):
         claimed = claim_one(backlog, definition, n)
         counts = RunCounts(items_processed=1, created=1, ru=2, requests=1)
-        confirm(ledger, definition, Confirmation(claimed=claimed, entry=entry(n, item_id=n)), run=run, counts=counts)
+        confirm(ledger, definition, Confirmation(claimed=claimed, entry=entry(n, item_id=n), counts=counts), run=run)
+
+    lost = Confirmation(claimed=claimed, entry=entry(1, item_id=1), counts=RunCounts(items_processed=1, created=1))
+    assert not confirm(ledger, definition, lost, run=run), "the claim is gone since the confirmation"
 
     figures = sql.execute("select items_processed, created, updated, ru, requests from syncbridge.sync_runs").fetchone()
     assert figures == (2, 2, 0, 4, 2)
@@ -482,7 +485,7 @@ def test_one_item_never_stands_for_two_rows(backlog, ledger, definition, sql):
         for claimed in page.subjects
     ]
 
-    done = ledger.confirm(definition, page.token, confirmations, run=None, counts=RunCounts())
+    done = ledger.confirm(definition, page.token, confirmations, run=None)
 
     assert done == {claimed.subject.key for claimed in page.subjects}
     assert backlog_row(sql, 2)["reason_code"] == "item_taken"
@@ -491,7 +494,7 @@ def test_one_item_never_stands_for_two_rows(backlog, ledger, definition, sql):
 
 
 def test_a_page_of_nothing_is_confirmed(ledger, definition):
-    assert ledger.confirm(definition, token(), [], run=None, counts=RunCounts()) == frozenset()
+    assert ledger.confirm(definition, token(), [], run=None) == frozenset()
 
 
 def test_stamps_are_those_of_rows_the_ledger_believes_in(backlog, ledger, definition):

@@ -3,7 +3,6 @@ from datetime import timedelta
 import pytest
 
 from shared.core.backlog import Lane, Mark, Reason, SubjectState
-from shared.core.runs import RunCounts
 from shared.ports import Confirmation, Parking
 from tests.integration.metastore.support import backlog_row, claim, claim_one, definition_id, item, mark, row
 
@@ -11,9 +10,7 @@ EVIDENCE = sorted(set(Reason) - {Reason.SCAN, Reason.ROW_GONE})
 
 
 def confirm(ledger, definition, claimed, **conclusion):
-    done = ledger.confirm(
-        definition, claimed.token, [Confirmation(claimed=claimed, **conclusion)], run=None, counts=RunCounts()
-    )
+    done = ledger.confirm(definition, claimed.token, [Confirmation(claimed=claimed, **conclusion)], run=None)
     assert done == {claimed.subject.key}
 
 

@@ -7,7 +7,6 @@ from shared.core.backlog import Lane, Reason
 from shared.core.errors import InvariantViolated, MetastoreUnavailable
 from shared.core.ids import RunId
 from shared.core.ledger import EntryState
-from shared.core.runs import RunCounts
 from shared.ports import Confirmation, ScanResult
 from tests.integration.metastore.support import (
     backlog_row,
@@ -43,7 +42,7 @@ def agree(backlog, ledger, definition):
         confirmations = [
             Confirmation(claimed=claimed, entry=one) for claimed, one in zip(page.subjects, entries, strict=True)
         ]
-        assert ledger.confirm(definition, page.token, confirmations, run=None, counts=RunCounts())
+        assert ledger.confirm(definition, page.token, confirmations, run=None)
 
     return put
 
