@@ -77,7 +77,9 @@ def test_a_number_that_cannot_be_is_refused_by_name_and_its_text_is_not_shown(na
     assert text not in problem.removeprefix(f"{name} cannot be used: ") or text == "0"
 
 
-@pytest.mark.parametrize("text", ["not base64 at all!", base64.b64encode(b"short").decode(), KEY[:-4], KEY + KEY])
+@pytest.mark.parametrize(
+    "text", ["not base64 at all!", base64.b64encode(b"short").decode(), KEY[:-4], base64.b64encode(bytes(64)).decode()]
+)
 def test_a_key_that_is_not_32_bytes_is_refused_and_not_shown(text):
     (problem,) = problems(SYNCBRIDGE_SECRET_KEY=text)
     assert problem == "SYNCBRIDGE_SECRET_KEY cannot be used: it is base64 of 32 bytes"

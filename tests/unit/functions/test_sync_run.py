@@ -142,6 +142,12 @@ def test_a_new_history_captures_nothing_and_keeps_its_workers():
     assert context.steps == [SETTLE, SETTLE, FINISH]
 
 
+def test_a_new_history_is_told_of_the_failures_of_the_old_one():
+    context = play({SETTLE: lambda count: StepAnswer(more=True) if count < 23 else RETRY})
+    (order,) = context.of("again")
+    assert order["failures"] == 2
+
+
 def test_failures_in_a_row_are_counted_across_histories():
     context = play({SETTLE: [RETRY]}, lap=25, worker=1, failures=names.RETRIES - 1)
     assert context.steps == [SETTLE, "wait", SETTLE, FINISH]
