@@ -94,6 +94,14 @@ def interpolated_sql(source: str) -> list[int]:
     return found
 
 
+def test_what_is_deployed_needs_nothing_that_is_not():
+    for name, text in [
+        *sources("functions", "shared"),
+        ("function_app.py", (ROOT / "function_app.py").read_text("utf-8")),
+    ]:
+        assert not {module for module in imported(text) if module.partition(".")[0] in ("infra", "tests")}, name
+
+
 def test_no_module_is_too_long_to_be_read():
     long = {
         name: text.count("\n") for name, text in sources("functions", "shared", "infra") if text.count("\n") > LONGEST
