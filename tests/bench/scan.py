@@ -10,8 +10,10 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -29,11 +31,22 @@ from shared.adapters.secrets import Secret
 from shared.core.definition import SourceSpec, SyncDefinition
 from shared.core.ids import InstanceId, RunId
 from shared.core.source import KeyStrategy, SourceKey, TableRef
+from tests.bench.figures import Figure
 
-LARGE, SMALL, ROUNDS = 1_000_000, 100_000, 3
 DEFINITION = UUID(int=1)
 
-Figures = dict[str, dict[str, Any]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Rows of the table that is timed and of the one whose memory it is compared with."""
+
+    large: int
+    small: int
+    rounds: int
+
+
+SIZES = Sizes(large=1_000_000, small=100_000, rounds=3)
+SMALL_SIZES = Sizes(large=20_000, small=10_000, rounds=1)
 
 _TABLE = """
 create table {name} (
@@ -54,34 +67,44 @@ select %s, sha256(convert_to(identity, 'UTF8')), identity, %s, 'SETTLED', 'list'
 from syncbridge.{scan}"""
 
 
-def measure() -> Figures:
-    """The figures of `make bench`: {name: {value, unit, against, ratio}}. About a minute."""
+def measure(sizes: Sizes = SIZES) -> list[Figure]:
+    """Seconds and peak memory of one scan. About a minute."""
     server = start(durable=True)
     try:
-        _prepare(server)
-        large = [(_child("cycle", server, "large"), _child("read", server, "large")) for _ in range(ROUNDS)]
-        small = _child("cycle", server, "small")
+        _prepare(server, sizes)
+        pairs = [
+            (_child("cycle", server, "large", sizes.large), _child("read", server, "large", sizes.large))
+            for _ in range(sizes.rounds)
+        ]
+        small = _child("cycle", server, "small", sizes.small)
     finally:
         server.remove()
-    cycle, bare = (statistics.median(pair[which]["seconds"] for pair in large) for which in (0, 1))
-    memory = max(scan["megabytes"] for scan, _ in large)
-    return {
-        "scan_1m_unchanged": _figure(cycle, "s", bare),
-        "scan_1m_memory": _figure(memory, "MB", small["megabytes"]),
-    }
+    cycle, bare = (statistics.median(pair[which]["seconds"] for pair in pairs) for which in (0, 1))
+    return [
+        Figure(
+            name="scan_unchanged",
+            value=cycle,
+            unit="s",
+            against=bare,
+            note=f"{sizes.large:,} rows: a bare psycopg read of the same columns",
+        ),
+        Figure(
+            name="scan_memory",
+            value=max(scan["megabytes"] for scan, _ in pairs),
+            unit="MB",
+            against=small["megabytes"],
+            note=f"peak of the process at {sizes.large:,} rows: the same at {sizes.small:,}",
+        ),
+    ]
 
 
-def _figure(value: float, unit: str, against: float) -> dict[str, Any]:
-    return {"value": round(value, 2), "unit": unit, "against": round(against, 2), "ratio": round(value / against, 2)}
-
-
-def _prepare(server: PostgresServer) -> None:
+def _prepare(server: PostgresServer, sizes: Sizes) -> None:
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute("create database source")
         admin.execute("create database metastore")
     migrate(server.dsn("metastore"))
     with psycopg.connect(server.dsn("source"), autocommit=True) as source:
-        for name, rows in (("large", LARGE), ("small", SMALL)):
+        for name, rows in (("large", sizes.large), ("small", sizes.small)):
             source.execute(_TABLE.format(name=name))
             source.execute(_FILL.format(name=name, rows=rows))
             source.execute(f"vacuum analyze {name}")
@@ -97,31 +120,30 @@ def _prepare(server: PostgresServer) -> None:
         ledger.execute("vacuum analyze syncbridge.sync_ledger")
 
 
-def _child(what: str, server: PostgresServer, table: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.scan", what, table]
+def _child(what: str, server: PostgresServer, table: str, rows: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.scan", what, table, str(rows)]
     dsns = json.dumps([server.dsn("source"), server.dsn("metastore")])
     answer = subprocess.run(command, input=dsns, capture_output=True, text=True, check=True)
     return cast("dict[str, float]", json.loads(answer.stdout))
 
 
-def _cycle(source: str, metastore: str, table: str) -> None:
+def _cycle(source: str, metastore: str, table: str, rows: int) -> None:
     with _source(source) as database, Metastore(metastore) as store:
         scans, run, definition = ScanStore(store), RunId(uuid4()), _definition(table)
         with PostgresSource(database).copy_stamps(_spec(database, table)) as blocks:
             loaded = scans.load(definition, run, blocks)
         found = scans.compare(definition, run, loaded)
         scans.drop(run)
-    rows = LARGE if table == "large" else SMALL
     if (found.scanned, found.ledger, found.new + found.changed + found.gone) != (rows, rows, 0):
         raise SystemExit(f"the scan is not of an unchanged table: {found}")
 
 
-def _read(source: str, table: str) -> None:
+def _read(source: str, table: str, rows: int) -> None:
     with psycopg.connect(source, autocommit=True) as connection, connection.cursor() as cursor:
         columns = "id, code, name, descr, status, qty, price, ratio, active, due, created_at, updated_at, tags"
-        rows = sum(1 for _ in cursor.stream(f"select {columns} from {table}", size=1000))
-    if rows != (LARGE if table == "large" else SMALL):
-        raise SystemExit(f"{rows} rows were read")
+        seen = sum(1 for _ in cursor.stream(f"select {columns} from {table}", size=1000))
+    if seen != rows:
+        raise SystemExit(f"{seen} rows were read")
 
 
 def _source(dsn: str) -> SourceDatabase:
@@ -155,22 +177,21 @@ def _definition(table: str) -> SyncDefinition:
 
 
 def main(arguments: list[str]) -> None:
-    if not arguments:
-        print(json.dumps({"bench": measure()}))
-        return
-    import resource
-
-    what, table = arguments
+    what, table, rows = arguments
     source, metastore = json.loads(sys.stdin.read())
     begun = time.perf_counter()
     if what == "cycle":
-        _cycle(source, metastore, table)
+        _cycle(source, metastore, table, int(rows))
     else:
-        _read(source, table)
+        _read(source, table, int(rows))
     seconds = time.perf_counter() - begun
-    # Kilobytes on Linux.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "megabytes": peak}))
+    print(json.dumps({"seconds": seconds, "megabytes": _peak()}))
+
+
+def _peak() -> float:
+    """MB that this program has held at most. getrusage would count the parent's memory from before the exec too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":

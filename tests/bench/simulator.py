@@ -6,11 +6,13 @@ Client and servers are processes of their own; client and bare server are this f
 import asyncio
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,23 @@ import httpx
 import uvloop
 
 from infra.local.simulator import ROOT, Simulator, start
+from tests.bench.figures import Figure
 
-SECONDS = 2.0
 CONNECTIONS = 16
-ITEMS = 100_000
 BATCH = 20
 
-Figures = dict[str, dict[str, Any]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    seconds: float
+    """Of one measurement."""
+    rounds: int
+    items: int
+    """In the simulator whose memory is measured."""
+
+
+SIZES = Sizes(seconds=1.5, rounds=3, items=100_000)
+SMALL_SIZES = Sizes(seconds=0.3, rounds=1, items=2_000)
 
 
 class _Client(asyncio.Protocol):
@@ -91,25 +103,30 @@ def _spawn(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, **options)
 
 
-def _rate(port: int, request: Path, wanted: int) -> float:
+def _rate(port: int, request: Path, wanted: int, seconds: float) -> float:
     """Requests a second that one client process gets out of the server at `port`."""
-    with _spawn("client", port, request, SECONDS, CONNECTIONS) as child:
-        said, _ = child.communicate(timeout=SECONDS * 4 + 10)
+    with _spawn("client", port, request, seconds, CONNECTIONS) as child:
+        said, _ = child.communicate(timeout=seconds * 4 + 10)
     result = json.loads(said)
     assert result["statuses"] == [wanted], f"the server answered {result['statuses']}"
     return float(result["rate"])
 
 
-def _bare_rate(folder: Path, request: Path, answer: bytes, wanted: int) -> float:
-    path = folder / "answer"
+def _rates(lab: "_Lab", request: Path, answer: bytes, sizes: Sizes) -> tuple[float, float]:
+    """Median requests a second of the simulator and of the bare server, measured in turn."""
+    path = lab.folder / "answer"
     path.write_bytes(answer)
+    ours, bare = [], []
     with _spawn("bare", path) as child:
         assert child.stdout is not None
         port = int(child.stdout.readline())
         try:
-            return _rate(port, request, wanted)
+            for _ in range(sizes.rounds):
+                ours.append(_rate(lab.simulator.port, request, 200, sizes.seconds))
+                bare.append(_rate(port, request, 200, sizes.seconds))
         finally:
             child.terminate()
+    return statistics.median(ours), statistics.median(bare)
 
 
 def _raw_answer(port: int, request: bytes) -> bytes:
@@ -194,33 +211,29 @@ def _resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _figure(value: float, unit: str, against: float) -> dict[str, Any]:
-    return {"value": round(value, 1), "unit": unit, "against": round(against, 1), "ratio": round(value / against, 3)}
-
-
-def requests_per_second(lab: _Lab) -> Figures:
+def requests_per_second(lab: _Lab, sizes: Sizes) -> Figure:
     """GET of one item by id, with its fields."""
     request = lab.request("GET", f"/v1.0{lab.path}/items/1?$expand=fields")
     answer = _raw_answer(lab.simulator.port, request.read_bytes())
-    value = _rate(lab.simulator.port, request, 200)
-    against = _bare_rate(lab.folder, request, answer, 200)
-    return {"simulator GET one item": _figure(value, "requests/s", against)}
+    value, against = _rates(lab, request, answer, sizes)
+    note = "a bare server in Python that answers the same bytes to the same requests"
+    return Figure(name="simulator_reads", value=value, unit="requests/s", against=against, note=note)
 
 
-def creates_per_second(lab: _Lab) -> Figures:
+def creates_per_second(lab: _Lab, sizes: Sizes) -> Figure:
     """POST of items with four values, twenty to a $batch."""
     one = {"method": "POST", "url": f"{lab.path}/items", "headers": {"Content-Type": "application/json"}}
     requests = [{**one, "id": str(number), "body": {"fields": lab.item}} for number in range(BATCH)]
     request = lab.request("POST", "/v1.0/$batch", {"requests": requests})
     answer = _raw_answer(lab.simulator.port, request.read_bytes())
     assert answer.count(b'"status":201') == BATCH, answer[:300]
-    value = _rate(lab.simulator.port, request, 200)
-    against = _bare_rate(lab.folder, request, answer, 200)
-    return {"simulator creates by $batch": _figure(value * BATCH, "items/s", against * BATCH)}
+    value, against = _rates(lab, request, answer, sizes)
+    note = "a bare server in Python that answers the same bytes to the same $batch requests"
+    return Figure(name="simulator_creates", value=value * BATCH, unit="items/s", against=against * BATCH, note=note)
 
 
-def bytes_per_item(lab: _Lab) -> Figures:
-    """Memory of a simulator that starts with 100,000 items and has shown them all, less that of one without.
+def bytes_per_item(lab: _Lab, sizes: Sizes) -> Figure:
+    """Memory of a simulator that starts with many items and has shown them all, less that of one without.
 
     Set against the bytes of one item's JSON.
     """
@@ -231,17 +244,18 @@ def bytes_per_item(lab: _Lab) -> Figures:
     rest = [line for line in lines if json.loads(line) != item]
     slots = item["values"]
     unique = next(slot for slot, value in slots.items() if value == "0")
-    empty = _restarted(lab, rest, pages=False)
+    empty = _restarted(lab, rest, pages=0)
     items = [
         json.dumps({**item, "key": item["key"] + number, "values": {**slots, unique: str(number)}})
-        for number in range(ITEMS)
+        for number in range(sizes.items)
     ]
-    full = _restarted(lab, rest + items, pages=True)
+    full = _restarted(lab, rest + items, pages=sizes.items)
     shown = len(lab.http.get(f"/v1.0{lab.path}/items/1?$expand=fields").content)
-    return {"simulator memory per item": _figure((full - empty) / ITEMS, "bytes", shown)}
+    value = (full - empty) / sizes.items
+    return Figure(name="simulator_memory_per_item", value=value, unit="bytes", against=shown, note="the item's JSON")
 
 
-def _restarted(lab: _Lab, lines: list[str], *, pages: bool) -> int:
+def _restarted(lab: _Lab, lines: list[str], *, pages: int) -> int:
     lab.http.post("/_sim/load", content="\n".join(lines).encode()).raise_for_status()
     lab.simulator.stop()
     lab.simulator = start(lab.folder / "data")
@@ -253,19 +267,19 @@ def _restarted(lab: _Lab, lines: list[str], *, pages: bool) -> int:
         page = lab.http.get(link).raise_for_status().json()
         seen += len(page["value"])
         link = page.get("@odata.nextLink")
-    assert not pages or seen == ITEMS, f"{seen} items were shown"
+    assert seen == pages, f"{seen} items were shown"
     return _resident(lab.simulator.child.process.pid)
 
 
-def measure() -> Figures:
-    """All figures of the simulator: value, unit, what it is set against, and their ratio. Takes about half a minute."""
-    figures: Figures = {}
-    benches: tuple[Callable[[_Lab], Figures], ...] = (requests_per_second, creates_per_second, bytes_per_item)
+def measure(sizes: Sizes = SIZES) -> list[Figure]:
+    """All figures of the simulator. Takes about half a minute."""
+    figures = []
+    benches: tuple[Callable[[_Lab, Sizes], Figure], ...] = (requests_per_second, creates_per_second, bytes_per_item)
     for bench in benches:
         with tempfile.TemporaryDirectory() as folder:
             lab = _Lab(Path(folder))
             try:
-                figures |= bench(lab)
+                figures.append(bench(lab, sizes))
             finally:
                 lab.close()
     return figures
@@ -278,8 +292,6 @@ def main(arguments: list[str]) -> None:
             print(json.dumps(uvloop.run(work)))
         case ["bare", answer]:
             uvloop.run(_bare(Path(answer).read_bytes()))
-        case _:
-            print(json.dumps(measure(), indent=1))
 
 
 if __name__ == "__main__":
