@@ -14,7 +14,14 @@ from shared.core.columns import DEFAULTS
 from shared.settings import DECLARED, from_env
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "shared/README.md", "infra/simulator/README.md", "infra/local/host/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "shared/README.md",
+    "tests/CATALOGUE.md",
+    "infra/simulator/README.md",
+    "infra/local/host/README.md",
+)
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -133,3 +140,19 @@ def test_every_line_of_the_type_table_is_shown():
     for line in DEFAULTS:
         assert line.types in README
         assert line.notes in README
+
+
+def test_every_test_that_the_catalogue_names_exists():
+    named = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`", document("tests/CATALOGUE.md"))
+    assert len(named) > 40
+    for path, test in named:
+        assert f"def {test}(" in document(path), f"{path}::{test}"
+
+
+def test_the_catalogue_has_every_crash_point_and_no_id_twice():
+    catalogue = document("tests/CATALOGUE.md")
+    points = re.findall(r"Point\(\s*\"([a-z-]+)\"", document("tests/scenarios/test_kills.py"))
+    assert points
+    assert re.findall(r"\| `([a-z-]+)` \|$", catalogue, re.MULTILINE) == points
+    ids = re.findall(r"^\| ([A-Z][0-9]+) \|", catalogue, re.MULTILINE)
+    assert len(ids) == len(set(ids)) > 60
