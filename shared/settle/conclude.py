@@ -124,7 +124,9 @@ def delete(work: Work, definition: SyncDefinition, op: UUID, at: Moment, conflic
         work=work,
         write=DeleteItem(op=op, item_id=item_id, etag=etag),
         intent=intent,
-        entry=_bound(work, definition, intent),
+        entry=_haunted(work, definition, intent)
+        if work.state is EntryState.TOMBSTONE
+        else _bound(work, definition, intent),
         conflicts=_records(work, definition, op, conflicts),
     )
 
@@ -269,6 +271,17 @@ def _source_time(work: Work, definition: SyncDefinition) -> datetime | None:
     except ValueError:
         return None  # infinity, years beyond 9999, or no timestamp at all
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+def _haunted(work: Work, definition: SyncDefinition, intent: Intent) -> LedgerEntry:
+    """A ghost's tombstone stays one while the ghost is removed: a later look has to know it for a ghost again."""
+    assert work.known is not None  # noqa: S101  a tombstone is an entry
+    return replace(
+        work.known,
+        list_id=definition.target.list_id,
+        item_id=intent.item_id,
+        intents=(*work.known.intents, intent),
+    )
 
 
 def _alive(work: Work, at: Moment, etag: ETag | None) -> tuple[Intent, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
 from tests.settle.world import World
 
@@ -33,4 +34,24 @@ def test_a_create_that_lands_just_before_its_repetition_is_found_and_brought_up_
     entry = world.entry(identity)
     assert entry is not None
     assert not entry.intents
+    assert not world.backlog_rows()
+
+
+def test_a_ghost_is_removed_even_when_the_first_worker_that_tries_dies(world: World):
+    identity = world.source.put("1", a="x")
+    world.lists.script.append(world.lists.astray)
+    world.push()
+    world.source.delete("1")
+    world.wait(61)
+    world.mark(identity, Reason.ROW_GONE)
+    world.settle()
+    world.lists.land_late()
+    world.wait(400)
+    world.die_at(Boundary.INTENDED)
+    assert len(world.items()) == 1
+    world.wait(61)
+    world.settle()
+    world.wait(400)
+    world.settle()
+    assert not world.items()
     assert not world.backlog_rows()
