@@ -2,95 +2,42 @@
 
 import os
 import random
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
+
+from psycopg.conninfo import make_conninfo
 
 from shared import __version__
 from shared.adapters.graph.client import GraphClient
 from shared.adapters.hosts import HostRules
-from shared.adapters.metastore.audit import AuditStore
-from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.budget import BudgetStore
-from shared.adapters.metastore.catalog import ConnectionStore, InstanceStore
-from shared.adapters.metastore.cursors import CursorStore
-from shared.adapters.metastore.definitions import DefinitionStore
-from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
-from shared.adapters.metastore.holds import HoldStore
-from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.migrations import check
 from shared.adapters.metastore.pool import Metastore
-from shared.adapters.metastore.retention import Retention
-from shared.adapters.metastore.runs import RunStore
-from shared.adapters.metastore.scans import ScanStore
 from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
 from shared.captures.command import mark_keys, mark_matching
 from shared.core.backlog import BacklogCounts, Lane, Reason
 from shared.core.catalog import DatabaseInstance, SharePointConnection
-from shared.core.definition import ChangeDetection, DefinitionState, SyncDefinition
-from shared.core.errors import ConfigurationError, InvariantViolated, SafetyStop, SyncError
+from shared.core.definition import ChangeDetection, SyncDefinition
+from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
 from shared.core.estimate import Workload, estimate
 from shared.core.ids import DefinitionId, Identity, RunId
-from shared.core.lifecycle import RUNNABLE
-from shared.core.record import DefinitionRecord, compiled, scope_fingerprint_of
+from shared.core.record import DefinitionRecord, compiled
 from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
 from shared.core.scope import Scope
-from shared.handles import Graphs, Secrets, Sources, ceiling_of, timing_within
+from shared.handles import POSTGRES_AUDIENCE, Graphs, Secrets, Sources, ceiling_of, timing_within
 from shared.ports import Clock, HoldRequest, IdSource
+from shared.process import RandomIds, SystemClock, identity_token
 from shared.settings import Settings
 from shared.settle.holds import hold_for
 from shared.settle.job import Limits, Tools
+from shared.stores import stores_of
 from shared.usecases.choosing import capture_of
 from shared.usecases.overview import run_document
+from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, scope_hold, why_not
 from shared.usecases.steps import Captured, Settled, capture, drive, settle
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(time.time(), UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-class RandomIds:
-    """Random UUIDs."""
-
-    def uuid(self) -> UUID:
-        return uuid4()
-
-
-def identity_token(audience: str) -> str:
-    """A token of this process' own identity (managed identity, workload identity, or a developer's sign-in)."""
-    from azure.identity import DefaultAzureCredential
-
-    return DefaultAzureCredential().get_token(f"{audience}/.default").token
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """The metastore, noun by noun."""
-
-    instances: InstanceStore
-    connections: ConnectionStore
-    inventory: InventoryStore
-    snapshots: SnapshotStore
-    definitions: DefinitionStore
-    plans: PlanStore
-    audit: AuditStore
-    backlog: BacklogStore
-    ledger: LedgerStore
-    scans: ScanStore
-    cursors: CursorStore
-    runs: RunStore
-    holds: HoldStore
-    retention: Retention
 
 
 class Engine:
@@ -102,22 +49,7 @@ class Engine:
         self.settings, self.clock, self.ids, self.secrets = settings, clock, ids, secrets
         self.metastore = metastore
         hosts = HostRules(allowed=settings.allowed_hosts)
-        self.stores = Stores(
-            instances=InstanceStore(metastore),
-            connections=ConnectionStore(metastore),
-            inventory=InventoryStore(metastore),
-            snapshots=SnapshotStore(metastore),
-            definitions=DefinitionStore(metastore),
-            plans=PlanStore(metastore),
-            audit=AuditStore(metastore),
-            backlog=BacklogStore(metastore),
-            ledger=LedgerStore(metastore),
-            scans=ScanStore(metastore),
-            cursors=CursorStore(metastore),
-            runs=RunStore(metastore),
-            holds=HoldStore(metastore),
-            retention=Retention(metastore),
-        )
+        self.stores = stores_of(metastore)
         self.sources = Sources(
             secrets=secrets, hosts=hosts, pool_size=settings.pool_size, identity_token=identity_token
         )
@@ -149,11 +81,14 @@ class Engine:
             resolver=SecretResolver(environ=visible, vault=vault),
             key=SealingKey(key=settings.secret_key) if settings.secret_key else None,
         )
-        metastore = Metastore(settings.metastore_dsn, max_size=settings.pool_size)
+        entra = settings.metastore_auth == "ENTRA"
+        metastore = Metastore(
+            settings.metastore_dsn, password=_metastore_token if entra else None, max_size=settings.pool_size
+        )
         return cls(settings, clock=SystemClock(), ids=RandomIds(), metastore=metastore, secrets=secrets)
 
     def open(self) -> None:
-        """Raises ConfigurationError when the metastore's schema is not this release's."""
+        """Connects to nothing: the first use does, and says then whether the metastore's schema is not this release's."""
         self.metastore.open()
         self.graphs.open()
 
@@ -201,12 +136,10 @@ class Engine:
     def start_run(
         self, definition: DefinitionId, *, trigger: str, requested_by: str, run_type: RunType = RunType.PUSH
     ) -> tuple[ActiveRun, bool]:
-        """The new run, or the one that is under way. Raises ConfigurationError when the definition is not active."""
-        record = self.stores.definitions.get(definition)
-        if record.state not in RUNNABLE:
-            raise ConfigurationError(
-                f"definition {record.name!r} is {record.state}: runs start when it is ACTIVE", code="not_active"
-            )
+        """The new run, or the one that is under way. Raises Conflicting when the definition does not run now."""
+        refusal = why_not(self.stores.definitions.get(definition))
+        if refusal is not None:
+            raise refusal
         return self.stores.runs.start(
             definition, run_type, trigger=trigger, requested_by=requested_by, run_id=RunId(self.ids.uuid())
         )
@@ -215,30 +148,25 @@ class Engine:
         """How many settle activities the run may have; None: it is not to go on."""
         if not self.stores.runs.begin(run, orchestration=f"run-{run.hex}"):
             return None
-        record, compiled_definition = self.definition(definition)
-        if record.state not in RUNNABLE:
-            self.stores.runs.finish(
-                run, RunStatus.CANCELLED, code="not_active", message=f"the definition is {record.state}"
-            )
-            return None
-        if record.agreed_scope != scope_fingerprint_of(record):
-            request = HoldRequest(
-                kind="SCOPE_CHANGED",
-                explanation="the filter or the key of this definition changed since a person last agreed to it: "
-                "rows that are out of scope now would lose their items. Look at a plan, then release this hold.",
-                details={},
-            )
+        record = self.stores.definitions.get(definition)
+        request = scope_hold(record)
+        if request is not None and why_not(record) is None:
             self.stores.holds.open(definition, request, run)
         blocking = self.stores.holds.blocking(definition)
-        if blocking:
-            self.stores.runs.finish(run, RunStatus.HELD, code=blocking[0].kind.lower(), message=blocking[0].explanation)
+        if blocking or why_not(record) is not None:
+            self._finish(run, ending(record, blocking, held=False, error=None, failed_items=False))
             return None
-        return compiled_definition.settle_concurrency
+        return record.draft.settle_concurrency
 
     def capture(self, definition: DefinitionId, run: RunId) -> Captured:
         record, spec = self.definition(definition)
         stores = self.stores
-        kind = capture_of(spec, scan_seconds=record.scan_seconds, interval=self._interval(record))
+        kind = capture_of(
+            spec,
+            scan_seconds=record.scan_seconds,
+            interval=self._interval(record),
+            since_scan=stores.runs.since_scan(definition, run),
+        )
         began = self.clock.monotonic()
         try:
             found = capture(
@@ -261,18 +189,29 @@ class Engine:
         return found
 
     def settle(self, definition: DefinitionId, run: RunId) -> Settled:
+        """Settles until nothing is due or the activity's time is over. The run's state, the definition's version and
+        the holds are looked at between any two pages."""
         record, spec = self.definition(definition)
-        if record.state not in RUNNABLE or self.stores.holds.blocking(definition):
-            return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=None, more=False)
-        client = self.graphs.client(self.connection_of(record), Lane.PUSH)
-        tools = self.tools(record, spec, client)
+        if not self.stores.runs.goes_on(run, version=record.version) or why_not(record) is not None:
+            return _nothing(None)
+        client: GraphClient | None = None
         try:
-            return settle(spec, run, tools, limits=self.limits(), seconds=self.settings.activity.total_seconds())
+            lane = lane_of(self.stores.runs.get(run).trigger)
+            client = self.graphs.client(self.connection_of(record), lane)
+            return settle(
+                spec,
+                run,
+                self.tools(record, spec, client),
+                limits=self.limits(),
+                seconds=self.settings.activity.total_seconds(),
+                go_on=lambda: self.stores.runs.goes_on(run, version=record.version),
+            )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
             self._stopped(definition, run, error)
-            return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold_for(error), more=False)
+            return _nothing(hold_for(error))
         finally:
-            self.stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
+            if client is not None:
+                self.stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
 
     def finish_run(
         self, definition: DefinitionId, run: RunId, *, held: bool, error: tuple[str, str] | None, patient: bool = False
@@ -280,19 +219,21 @@ class Engine:
         """Ends the run; None. Or, with `patient`, seconds to wait first: rows whose writes got no answer are claimed
         until the lease is over, and the run is not done before they are settled."""
         stores = self.stores
-        blocking = stores.holds.blocking(definition)
-        if held or blocking:
-            why = blocking[0] if blocking else HoldRequest(kind="HELD", explanation="a guard stopped it", details={})
-            stores.runs.finish(run, RunStatus.HELD, code=why.kind.lower(), message=why.explanation)
-        elif error is not None:
-            stores.runs.finish(run, RunStatus.FAILED, code=error[0], message=error[1])
-        elif patient and (wait := self._until_leases_end(definition)) is not None:
+        end = ending(
+            stores.definitions.get(definition),
+            stores.holds.blocking(definition),
+            held=held,
+            error=error,
+            failed_items=stores.runs.failed_items(run),
+        )
+        over = end.status not in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+        if patient and not over and (wait := self._until_leases_end(definition)) is not None:
             return wait
-        elif stores.runs.failed_items(run):
-            stores.runs.finish(run, RunStatus.COMPLETED_WITH_ERRORS, code=None, message=None)
-        else:
-            stores.runs.finish(run, RunStatus.COMPLETED, code=None, message=None)
+        self._finish(run, end)
         return None
+
+    def _finish(self, run: RunId, end: Ending) -> None:
+        self.stores.runs.finish(run, end.status, code=end.code, message=end.message)
 
     def _until_leases_end(self, definition: DefinitionId) -> float | None:
         """Seconds until the next subject that somebody holds, or that waits shortly, is due; None: there is none."""
@@ -331,16 +272,17 @@ class Engine:
             )
             if not self.stores.definitions.set_next_run(record.id, was=record.next_run_at, next_run=following):
                 continue
-            if record.target.list_id is None or record.state is not DefinitionState.ACTIVE:
+            try:
+                run, created = self.start_run(record.id, trigger=SCHEDULED, requested_by="schedule")
+            except Conflicting:  # paused meanwhile, or its list waits to be provisioned: the definition says so
                 continue
-            run, created = self.start_run(record.id, trigger="SCHEDULE", requested_by="schedule")
             if created:
                 started.append(run)
         return started
 
-    def cancel_run(self, run: RunId) -> RunRecord:
-        """The steps that are under way finish their page; nothing new is started."""
-        self.stores.runs.finish(run, RunStatus.CANCELLED, code="cancelled", message="cancelled by a person")
+    def cancel_run(self, run: RunId, *, actor: str) -> RunRecord:
+        """The steps that are under way finish their page; nothing new is started. A run that has ended stays as it is."""
+        self.stores.runs.finish(run, RunStatus.CANCELLED, code="cancelled", message=f"cancelled by {actor}")
         return self.stores.runs.get(run)
 
     def run_view(self, record: RunRecord, *, progress: bool = False) -> dict[str, Any]:
@@ -378,18 +320,18 @@ class Engine:
         )
 
     def release_hold(self, hold: UUID, *, reason: str, actor: str) -> dict[str, Any]:
-        """Releasing SCOPE_CHANGED agrees to the scope as it is now."""
+        """Releasing SCOPE_CHANGED agrees to the scope that the hold was about, and to no later one."""
         released = self.stores.holds.release(hold, reason=reason, actor=actor)
         if released["kind"] == "SCOPE_CHANGED":
-            record = self.stores.definitions.get(DefinitionId(released["definition_id"]))
-            self.stores.definitions.agree_scope(record.id, scope_fingerprint_of(record), actor=actor)
+            scope = bytes.fromhex(released["details"]["scope"])
+            self.stores.definitions.agree_scope(DefinitionId(released["definition_id"]), scope, actor=actor)
         return released
 
     def health(self) -> dict[str, Any]:
         """`status` is ok when the metastore answers with this release's schema."""
         problem: str | None = None
         try:
-            check(self.settings.metastore_dsn).require()
+            check(self._metastore_dsn()).require()
         except SyncError as error:
             problem = error.message
         return {
@@ -397,6 +339,10 @@ class Engine:
             "version": __version__,
             "metastore": problem or "ok",
         }
+
+    def _metastore_dsn(self) -> str:
+        dsn = self.settings.metastore_dsn
+        return make_conninfo(dsn, password=_metastore_token()) if self.settings.metastore_auth == "ENTRA" else dsn
 
     def housekeeping(self) -> None:
         settings = self.settings
@@ -413,6 +359,14 @@ class Engine:
         )
         first = next_due(schedule, last=now, now=now, zone=zone)
         return next_due(schedule, last=first, now=first, zone=zone) - first
+
+
+def _nothing(hold: HoldRequest | None) -> Settled:
+    return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold, more=False)
+
+
+def _metastore_token() -> str:
+    return identity_token(POSTGRES_AUDIENCE)
 
 
 def _counts(counts: BacklogCounts) -> dict[str, Any]:

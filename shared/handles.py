@@ -47,7 +47,7 @@ from shared.ports import Budget, Clock, IdSource
 T = TypeVar("T")
 
 INSTANCES, CONNECTIONS = "database_instances", "sharepoint_connections"
-_POSTGRES_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
+POSTGRES_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
 """Whom Entra tokens for Azure Database for PostgreSQL are for: learn.microsoft.com/azure/postgresql (Entra sign-in)."""
 
 
@@ -119,7 +119,7 @@ class Sources:
     def address(self, instance: DatabaseInstance) -> Address:
         def password() -> Secret | None:
             if instance.auth_method is InstanceAuth.ENTRA:
-                return Secret(self.identity_token(_POSTGRES_AUDIENCE))
+                return Secret(self.identity_token(POSTGRES_AUDIENCE))
             return self.secrets.open(
                 instance.secret, table=INSTANCES, row_id=instance.id, owner=f"database instance {instance.name!r}"
             )

@@ -178,6 +178,7 @@ class FieldMappingOut(Document):
     is_system_field: bool
     transform_rule: str | None
     group: str | None
+    choices: tuple[str, ...]
     required: bool
     indexed: bool
 
@@ -207,6 +208,7 @@ class DefinitionOut(Document):
     soft_delete_column: str | None
     row_deleted: DeletePolicy
     item_deleted: DeletePolicy
+    guards: GuardsIn
     schedule: str
     schedule_zone: str
     site_zone: str

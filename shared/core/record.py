@@ -22,6 +22,11 @@ class TargetRecord:
     key_column: str | None = None
     keeps_versions: bool = True
     provisioned_at: datetime | None = None
+    """None while fields want columns that the list may not have yet."""
+
+    @property
+    def provisioned(self) -> bool:
+        return self.list_id is not None and self.provisioned_at is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
-from shared.core.definition import ChangeDetection, DefinitionState
+from shared.core.definition import ChangeDetection, DefinitionState, SyncMode
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
@@ -17,6 +18,13 @@ from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
 from shared.core.validation import validate
+
+_SCOPE_CHANGED = Problem(
+    code="scope_changed",
+    message="the filter or the key changed: the next run is held until a person has looked at a plan and released it",
+    where="row_filter",
+    severity=Severity.WARNING,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +90,24 @@ def change(
     actor: str,
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
     """Checks the changed draft and keeps it as a new version. A live definition's list has to be provisioned again when
-    fields were added; a changed scope or key is agreed to by this very change."""
+    fields were added; a scope or key that changed after the draft is agreed to by releasing the next run's hold."""
     snapshot = source.introspect(record.table)
     snapshots.save(record.instance_id, snapshot)
     columns: Sequence[ListColumn] = ()
     if record.target.list_id is not None:
         columns = sharepoint.columns(record.target.site_id, record.target.list_id)
     changed, warnings = _checked(replace(record, draft=_numbered(record, draft)), snapshot, source, columns)
-    changed = replace(changed, agreed_scope=scope_fingerprint_of(changed))
+    if record.state is DefinitionState.DRAFT:
+        changed = replace(changed, agreed_scope=scope_fingerprint_of(changed))  # nothing was pushed under another one
+    elif changed.agreed_scope != scope_fingerprint_of(changed):
+        warnings = (*warnings, _SCOPE_CHANGED)
+    if record.target.list_id is not None and not set(list_plan(changed).columns) <= set(list_plan(record).columns):
+        changed = replace(changed, target=replace(changed.target, provisioned_at=None))
     return definitions.save(changed, actor=actor), warnings
 
 
 def provision(
-    record: DefinitionRecord, *, sharepoint: SharePointAdmin, definitions: Definitions, actor: str
+    record: DefinitionRecord, *, sharepoint: SharePointAdmin, definitions: Definitions, now: datetime, actor: str
 ) -> tuple[DefinitionRecord, ProvisionedList]:
     """Makes the list what the definition needs; a second time changes nothing, after a crash it goes on."""
     if record.state is DefinitionState.DELETED:
@@ -104,7 +117,11 @@ def provision(
     if owner is not None and owner != record.id:
         raise Conflicting(f"the list {record.target.list_name!r} belongs to another definition ({owner})")
     target = replace(
-        record.target, list_id=made.list_id, key_column=made.key_column, keeps_versions=made.keeps_versions
+        record.target,
+        list_id=made.list_id,
+        key_column=made.key_column,
+        keeps_versions=made.keeps_versions,
+        provisioned_at=record.target.provisioned_at or now,
     )
     real = {column.wanted: column.name for column in made.columns}
     fields = tuple(
@@ -122,6 +139,8 @@ def health_of(record: DefinitionRecord) -> tuple[str, ...]:
     said = []
     if record.target.list_id is None:
         said.append("The list is not provisioned yet.")
+    elif not record.target.provisioned:
+        said.append("The fields changed: provision the list again, no run starts before.")
     elif not record.target.keeps_versions:
         said.append(
             "The list keeps no version history: what became of a write whose answer was lost is told by comparing values."
@@ -171,16 +190,16 @@ def set_state(
     if record.state is state:
         return record
     if state is DefinitionState.ACTIVE:
-        if record.target.list_id is None:
+        if record.target.list_id is None or not record.target.provisioned:
             raise ConfigurationError(
-                f"definition {record.name!r} has no list yet: provision it before it is activated",
+                f"definition {record.name!r} has no list with all its columns yet: provision it before it is activated",
                 code="not_provisioned",
             )
         problems: tuple[Problem, ...] = ()
         if source is not None:
             problems += source.check(source_spec(record))
         if sharepoint is not None:
-            problems += sharepoint.check_rights(record.target.site_id)
+            problems += sharepoint.check_rights(record.target.site_id, record.target.list_id)
         _refuse(record.name, problems)
     return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
 
@@ -209,7 +228,7 @@ def _checked(
     record: DefinitionRecord, snapshot: TableSnapshot, source: SourceAdmin, columns: Sequence[ListColumn]
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
     draft = record.draft
-    problems = validate(draft, snapshot, columns)
+    problems = (*validate(draft, snapshot, columns), *_mode(draft))
     _refuse(draft.name, problems)
     key_names = draft.key_columns or snapshot.primary_key
     fields = fields_of(draft, snapshot, columns, next_no=record.next_field_no)
@@ -228,6 +247,18 @@ def _checked(
     found = source.check(source_spec(checked))
     _refuse(draft.name, found)
     return checked, tuple(p for p in (*problems, *found) if p.severity is Severity.WARNING)
+
+
+def _mode(draft: DraftDefinition) -> tuple[Problem, ...]:
+    if draft.mode is SyncMode.ONE_WAY_PUSH:
+        return ()
+    return (
+        Problem(
+            code="mode_not_there",
+            message=f"this release carries rows to lists only: {draft.mode} is not there yet, choose ONE_WAY_PUSH",
+            where="sync_mode",
+        ),
+    )
 
 
 def _column(snapshot: TableSnapshot, name: str) -> SourceColumn:

@@ -1,6 +1,6 @@
 """A run's steps, each bounded in time: capture, settle, finish. What the activities do."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -84,7 +84,7 @@ class Settled:
     """Seconds that everybody has to wait."""
     hold: HoldRequest | None
     more: bool
-    """The time was up before the backlog was empty."""
+    """The time was up, or something changed, before the backlog was empty."""
 
 
 def settle(
@@ -94,9 +94,12 @@ def settle(
     *,
     limits: Limits,
     seconds: float,
+    go_on: Callable[[], bool],
     lanes: Sequence[Lane] = tuple(Lane),
 ) -> Settled:
-    """Settles pages until nothing is due, everybody has to wait, a hold is needed, or `seconds` are over."""
+    """Settles pages until nothing is due, everybody has to wait, a hold is needed, or `seconds` are over.
+
+    `go_on` is asked between two pages: False when the definition or the run is not what it was any more."""
     until = tools.clock.monotonic() + seconds
     job = Job(definition=definition, run=run, lanes=lanes, limits=limits)
     pages, claimed, counts = 0, 0, RunCounts()
@@ -107,7 +110,7 @@ def settle(
         if page.hold is not None:
             tools.holds.open(definition.id, page.hold, run)
         done = page.claimed == 0 or page.hold is not None or page.wait is not None
-        if done or tools.clock.monotonic() >= until:
+        if done or tools.clock.monotonic() >= until or not go_on():
             return Settled(
                 pages=pages,
                 claimed=claimed,

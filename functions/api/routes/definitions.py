@@ -13,6 +13,7 @@ from functions.api.schemas import (
     DefinitionOut,
     FieldMappingIn,
     FieldMappingOut,
+    GuardsIn,
     StateChange,
 )
 from shared.control_ports import Plan
@@ -71,7 +72,8 @@ def definition(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
 @router.put("/{definition_id}")
 def change(definition_id: UUID, body: DefinitionIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
     """A new version. Source, site and list stay; fields that are new or changed make every row of a live definition
-    due, and a list that is provisioned has to be provisioned again to get their columns."""
+    due, after their columns were made in the list. If that fails no run starts before the list is provisioned again. A
+    changed filter or key holds the next run until a person has released it."""
     record = engine.stores.definitions.get(DefinitionId(definition_id))
     fixed = {
         "source_instance_id": (body.source_instance_id, record.instance_id),
@@ -150,7 +152,9 @@ def provision(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str,
     """Makes the list what the definition needs. Repeating it changes nothing; after a crash it goes on."""
     record = engine.stores.definitions.get(DefinitionId(definition_id))
     admin = engine.graphs.admin(engine.connection_of(record))
-    provisioned, made = life.provision(record, sharepoint=admin, definitions=engine.stores.definitions, actor=actor)
+    provisioned, made = life.provision(
+        record, sharepoint=admin, definitions=engine.stores.definitions, now=engine.clock.now(), actor=actor
+    )
     return _shown(engine, provisioned) | {
         "created": made.created,
         "changes": list(made.changes),
@@ -215,15 +219,20 @@ def remove_field(field_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, A
 
 
 def _change(engine: Engine, record: DefinitionRecord, draft: DraftDefinition, actor: str) -> dict[str, Any]:
+    sharepoint = engine.graphs.admin(engine.connection_of(record))
     changed, warnings = life.change(
         record,
         draft,
         source=engine.sources.admin(engine.instance_of(record)),
-        sharepoint=engine.graphs.admin(engine.connection_of(record)),
+        sharepoint=sharepoint,
         snapshots=engine.stores.snapshots,
         definitions=engine.stores.definitions,
         actor=actor,
     )
+    if changed.target.list_id is not None and not changed.target.provisioned:
+        changed, _ = life.provision(
+            changed, sharepoint=sharepoint, definitions=engine.stores.definitions, now=engine.clock.now(), actor=actor
+        )
     before = {mapping.no for mapping in record.fields}
     new = [mapping for mapping in changed.fields if mapping.no not in before]
     marked = 0
@@ -322,6 +331,7 @@ def _fields(engine: Engine, record: DefinitionRecord) -> list[FieldMappingOut]:
             is_system_field=mapping.is_system_field,
             transform_rule=mapping.transform_rule,
             group=mapping.group,
+            choices=mapping.choices,
             required=mapping.required,
             indexed=mapping.indexed,
         )
@@ -356,6 +366,7 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         soft_delete_column=draft.soft_delete_column,
         row_deleted=draft.row_deleted,
         item_deleted=draft.item_deleted,
+        guards=GuardsIn(**{name: getattr(draft.guards, name) for name in GuardsIn.model_fields}),
         schedule=draft.schedule,
         schedule_zone=draft.schedule_zone,
         site_zone=draft.site_zone,

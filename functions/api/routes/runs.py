@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from functions.api.deps import TheEngine
+from functions.api.deps import Actor, TheEngine
 from shared.core.ids import DefinitionId, RunId
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -37,6 +37,6 @@ def failures(
 
 
 @router.post("/{run_id}/cancel")
-def cancel(run_id: UUID, engine: TheEngine) -> dict[str, Any]:
+def cancel(run_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
     """The run stops at its next page; what is left stays in the backlog for the next one."""
-    return engine.run_view(engine.cancel_run(RunId(run_id)))
+    return engine.run_view(engine.cancel_run(RunId(run_id), actor=actor))

@@ -93,6 +93,7 @@ class DefinitionStore:
                         "list": record.target.list_id,
                         "key_column": record.target.key_column,
                         "keeps_versions": record.target.keeps_versions,
+                        "provisioned_at": record.target.provisioned_at,
                     },
                 )
             except errors.UniqueViolation as error:

@@ -95,7 +95,8 @@ class HoldStore:
             return rows[0]
 
         row = self._metastore.transact(work)
-        return {"id": row[0], "definition_id": row[1], "kind": row[2], "explanation": row[3], "reason": reason}
+        names = ("id", "definition_id", "kind", "explanation", "details")
+        return {**dict(zip(names, row, strict=True)), "reason": reason}
 
     def release_subjects(
         self,

@@ -20,19 +20,22 @@ _ATTEMPTS = 4
 class Metastore:
     """A pool of autocommit connections to the metastore, UTC, with time-outs below any lease.
 
-    `timeout` and the server's time-outs are seconds. Nothing is opened before `open`.
+    `timeout` and the server's time-outs are seconds. Nothing is opened before `open`. `password` is asked at each new
+    connection, so that a token may run out.
     """
 
     def __init__(
         self,
         dsn: str,
         *,
+        password: Callable[[], str] | None = None,
         max_size: int = 4,
         timeout: float = 10.0,
         statement_timeout: float = 30.0,
         lock_timeout: float = 10.0,
         application_name: str = "syncbridge",
     ) -> None:
+        self._password = password
         if pq.__impl__ == "python":  # pragma: no cover
             raise RuntimeError("psycopg runs in pure Python, which is ten times slower: install psycopg[binary]")
         self._settings = {
@@ -45,7 +48,7 @@ class Metastore:
         }
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
             dsn,
-            kwargs={"autocommit": True},
+            kwargs=self._arguments,
             min_size=0,
             max_size=max_size,
             max_waiting=max_size * 16,
@@ -95,6 +98,10 @@ class Metastore:
                     if attempt == _ATTEMPTS - 1:
                         raise
         raise AssertionError("unreachable")  # pragma: no cover
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"autocommit": True}
+        return arguments if self._password is None else arguments | {"password": self._password()}
 
     def _configure(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         connection.execute(

@@ -1,6 +1,7 @@
 """Runs: one under way per definition and kind, with their counts, notes and failures."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from psycopg.rows import TupleRow
@@ -47,6 +48,18 @@ class RunStore:
     def begin(self, run: RunId, *, orchestration: str) -> bool:
         """False: the run has ended, or there is none."""
         return self._execute("begin", run, orchestration=orchestration) == 1
+
+    def goes_on(self, run: RunId, *, version: int) -> bool:
+        """Whether a run that read its definition at this version may settle another page."""
+        with self._metastore.connection() as connection:
+            return connection.execute(SQL["goes_on"], {"run": run, "version": version}).fetchone() == (True,)
+
+    def since_scan(self, definition: DefinitionId, run: RunId) -> timedelta | None:
+        """How long ago the last scan before this run began, or the first run where none was a scan; None: no run."""
+        with self._metastore.connection() as connection:
+            ((age,),) = connection.execute(SQL["since_scan"], {"definition": definition, "run": run}).fetchall()
+        found: timedelta | None = age
+        return found
 
     def set_captured(self, run: RunId, capture: str, numbers: Mapping[str, int | float], notes: Sequence[str]) -> None:
         self._execute("set_captured", run, capture=capture, numbers=dumps(numbers), notes=list(notes))

@@ -33,7 +33,7 @@ delete from syncbridge.database_instances where id = %(id)s
 -- check_instance --
 -- What the last health check found.
 update syncbridge.database_instances
-   set health = %(health)s, health_details = %(details)s::jsonb, health_checked_at = %(at)s
+   set health = %(health)s, health_details = %(details)s::jsonb, health_checked_at = coalesce(%(at)s, clock_timestamp())
  where id = %(id)s
 
 -- connection_columns --
@@ -72,7 +72,7 @@ delete from syncbridge.sharepoint_connections where id = %(id)s
 -- check_connection --
 -- What the last health check found.
 update syncbridge.sharepoint_connections
-   set health = %(health)s, health_details = %(details)s::jsonb, health_checked_at = %(at)s
+   set health = %(health)s, health_details = %(details)s::jsonb, health_checked_at = coalesce(%(at)s, clock_timestamp())
  where id = %(id)s
 
 -- put_site --

@@ -61,7 +61,7 @@ update syncbridge.sync_definitions
 -- Where the items live, once the list is provisioned.
 update syncbridge.sync_targets
    set list_id = %(list)s, key_column = %(key_column)s, keeps_versions = %(keeps_versions)s,
-       provisioned_at = case when %(list)s::text is null then null else coalesce(provisioned_at, now()) end
+       provisioned_at = %(provisioned_at)s
  where sync_def_id = %(id)s
 
 -- drop_fields --

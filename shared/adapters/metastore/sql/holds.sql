@@ -22,7 +22,7 @@ select distinct kind from syncbridge.holds
 -- A person lets the definition go on.
 update syncbridge.holds set released_at = clock_timestamp(), released_by = %(actor)s, release_reason = %(reason)s
  where id = %(id)s and released_at is null
-returning id, sync_def_id, kind, explanation
+returning id, sync_def_id, kind, explanation, details
 
 -- find --
 -- A hold, open or not.

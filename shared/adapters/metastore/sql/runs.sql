@@ -42,6 +42,20 @@ update syncbridge.sync_runs
    set status = 'RUNNING', start_time = coalesce(start_time, clock_timestamp()), orchestration_id = %(orchestration)s
  where id = %(run)s and status in ('QUEUED', 'RUNNING')
 
+-- goes_on --
+-- Whether a run may settle another page: it has not ended, its definition is active and as the run read it, nothing holds it.
+select exists (
+    select 1 from syncbridge.sync_runs r join syncbridge.sync_definitions d on d.id = r.sync_def_id
+     where r.id = %(run)s and r.status in ('QUEUED', 'RUNNING') and d.state = 'ACTIVE' and d.version = %(version)s
+       and not exists (select 1 from syncbridge.holds h
+                        where h.sync_def_id = d.id and h.released_at is null and not h.deletes_only))
+
+-- since_scan --
+-- How long before this run the definition's last scan began that was not held; without one, its first run.
+select clock_timestamp() - coalesce(max(start_time) filter (where capture = 'scan' and status <> 'HELD'), min(start_time))
+  from syncbridge.sync_runs
+ where sync_def_id = %(definition)s and run_type = 'PUSH' and id <> %(run)s
+
 -- set_captured --
 -- What the run's capture saw.
 update syncbridge.sync_runs set capture = %(capture)s, captured = %(numbers)s::jsonb, notes = %(notes)s::text[] where id = %(run)s

@@ -1,0 +1,74 @@
+"""A run's beginning and end, as decisions over what is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.backlog import Lane
+from shared.core.errors import Conflicting
+from shared.core.lifecycle import RUNNABLE
+from shared.core.record import DefinitionRecord, scope_fingerprint_of
+from shared.core.runs import RunStatus
+from shared.ports import HoldRequest
+
+MANUAL, SCHEDULED = "MANUAL", "SCHEDULE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    status: RunStatus
+    code: str | None = None
+    message: str | None = None
+
+
+def why_not(record: DefinitionRecord) -> Conflicting | None:
+    """Why this definition does not run now; None: it does."""
+    if record.state not in RUNNABLE:
+        return Conflicting(
+            f"definition {record.name!r} is {record.state}: runs start when it is ACTIVE", code="not_active"
+        )
+    if not record.target.provisioned:
+        return Conflicting(
+            f"definition {record.name!r} has fields that its list has no column for yet: provision it again",
+            code="not_provisioned",
+        )
+    return None
+
+
+def scope_hold(record: DefinitionRecord) -> HoldRequest | None:
+    """The hold for a scope that nobody has agreed to. Its details say which scope the person agrees to who releases it."""
+    now = scope_fingerprint_of(record)
+    if record.agreed_scope == now:
+        return None
+    return HoldRequest(
+        kind="SCOPE_CHANGED",
+        explanation="The filter or the key of this definition changed since a person last agreed to it: items of rows "
+        "that are out of scope now would be deleted or left behind. Look at a plan, then release this hold.",
+        details={"scope": now.hex()},
+    )
+
+
+def ending(
+    record: DefinitionRecord,
+    blocking: Sequence[HoldRequest],
+    *,
+    held: bool,
+    error: tuple[str, str] | None,
+    failed_items: bool,
+) -> Ending:
+    """How a run ends whose steps are over."""
+    if held or blocking:
+        if not blocking:
+            return Ending(status=RunStatus.HELD, code="held", message="A guard stopped it.")
+        first = blocking[0]
+        return Ending(status=RunStatus.HELD, code=first.kind.lower(), message=first.explanation)
+    if error is not None:
+        return Ending(status=RunStatus.FAILED, code=error[0], message=error[1])
+    stopped = why_not(record)
+    if stopped is not None:
+        return Ending(status=RunStatus.CANCELLED, code=stopped.code, message=stopped.message)
+    return Ending(status=RunStatus.COMPLETED_WITH_ERRORS if failed_items else RunStatus.COMPLETED)
+
+
+def lane_of(trigger: str) -> Lane:
+    """Whom a run's requests stand behind in the budget: a person who started it waits for it."""
+    return Lane.PEOPLE if trigger == MANUAL else Lane.PUSH
