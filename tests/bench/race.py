@@ -30,6 +30,8 @@ PER_MINUTE = 1_250
 class Side:
     rows: int
     ru: int
+    answers: int
+    """To requests and members of $batch requests."""
     refused: int
     """Answers 429."""
     waited: float
@@ -58,11 +60,11 @@ def race(stand: Stand, *, rows: int, seconds: float, latencies: Sequence[float])
                     note=f"the smallest tier's budget; the engine was refused {ours.refused} times",
                 ),
                 Figure(
-                    name="requests_refused",
+                    name="answers_refused",
                     value=ours.refused,
                     unit="429s",
-                    against=max(sdk.refused, 1),
-                    note=f"msgraph-sdk in the same minute: {sdk.refused}",
+                    against=ours.answers,
+                    note=f"all answers that the engine got in that minute; msgraph-sdk got {sdk.refused} x 429",
                 ),
             ]
         figures.append(
@@ -134,7 +136,7 @@ def _slowed(stand: Stand, latency: float) -> Iterator[None]:
 
 
 def _side(stand: Stand, place: Place, since: int, end: datetime) -> Side:
-    rows = ru = refused = 0
+    rows = ru = seen = refused = 0
     waited, throttled = 0.0, None
     for request in stand.requests(since, place.tenant.client_id):
         at = datetime.fromisoformat(request["time"])
@@ -146,8 +148,9 @@ def _side(stand: Stand, place: Place, since: int, end: datetime) -> Side:
         rows += sum(a["method"] == "POST" and a["path"].endswith("/items") and a["status"] == 201 for a in answers)
         refusals = sum(answer["status"] == 429 for answer in answers)
         ru += request["ru"]
+        seen += len(answers)
         refused += refusals
         throttled = at if refusals else None
     if throttled is not None:
         waited += (end - throttled).total_seconds()
-    return Side(rows=rows, ru=ru, refused=refused, waited=waited)
+    return Side(rows=rows, ru=ru, answers=seen, refused=refused, waited=waited)

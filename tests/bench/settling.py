@@ -57,9 +57,14 @@ def claim_and_confirm(stand: Stand, *, pages: int) -> list[Figure]:
             connection.execute(statement.encode())
         connection.execute("insert into bare.backlog select unnest(%s::text[])", [list(map(str, identities))])
         for page in range(pages):
-            ours.append(_page(stand, definition, base))
+            ours.append(_page(stand, definition, base, page * PAGE))
             bare.append(_bare(connection, [str(one) for one in identities[page * PAGE : (page + 1) * PAGE]], base))
         connection.execute("drop schema bare cascade")
+        settled = connection.execute(
+            "select count(*) from syncbridge.sync_ledger where sync_def_id = %s and state = 'SETTLED'", [definition]
+        ).fetchone()
+    if settled != (pages * PAGE,) or stand.engine.backlog_of(definition)["parked"]:
+        raise RuntimeError(f"{settled} of {pages * PAGE} subjects are settled")
     return [
         Figure(
             name="claim_and_confirm",
@@ -71,19 +76,19 @@ def claim_and_confirm(stand: Stand, *, pages: int) -> list[Figure]:
     ]
 
 
-def _page(stand: Stand, definition: DefinitionId, base: dict[FieldNo, Digest]) -> float:
+def _page(stand: Stand, definition: DefinitionId, base: dict[FieldNo, Digest], before: int) -> float:
     stores, token, instance = stand.engine.stores, ClaimToken(uuid4()), InstanceId(uuid4())
     began = time.perf_counter()
     claim = stores.backlog.claim(definition, limit=PAGE, lease=timedelta(minutes=5), token=token, lanes=tuple(Lane))
     confirmations = []
-    for number, claimed in enumerate(claim.subjects):
+    for number, claimed in enumerate(claim.subjects, start=before + 1):
         assert isinstance(claimed.subject, RowSubject)
         entry = LedgerEntry(
             identity=claimed.subject.identity,
             state=EntryState.SETTLED,
             source_instance_id=instance,
             list_id=ListId("11111111-2222-3333-4444-555555555555"),
-            item_id=ItemId(number + 1),
+            item_id=ItemId(number),
             etag=ETag('"11111111-2222-3333-4444-555555555555,1"'),
             stamp=Stamp(number),
             base=base,
