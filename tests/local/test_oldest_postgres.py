@@ -29,6 +29,6 @@ def test_the_metastore_and_the_sample_stand_on_the_oldest_supported_version():
 def test_a_version_without_packaged_binaries_is_refused_with_a_way_out(monkeypatch, tmp_path):
     monkeypatch.setattr(matrix.platform, "machine", lambda: "riscv64")
     with pytest.raises(
-        matrix.LocalStackError, match="There is no packaged PostgreSQL for .* on riscv64: set PG_BINDIR"
+        matrix.LocalStackError, match=r"There is no packaged PostgreSQL for .* on riscv64: set PG_BINDIR"
     ):
         matrix.install(14, tmp_path)
