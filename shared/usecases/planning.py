@@ -7,24 +7,31 @@ about their items. A few items are read for the samples, so that a person sees w
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
+from shared.core.backlog import Claimed, Lane
 from shared.core.definition import SyncDefinition
 from shared.core.errors import RowRejected
 from shared.core.estimate import Ceiling, Workload, estimate
 from shared.core.guards import judge_scan
-from shared.core.ids import FieldNo, Identity, ItemId, RunId
+from shared.core.ids import ClaimToken, FieldNo, Identity, ItemId, MarkNumber, RowSubject, RunId
 from shared.core.items import Looked
 from shared.core.ledger import EntryState, LedgerEntry
-from shared.core.mapping import Value, item_values, row_values
+from shared.core.mapping import Value, item_values
+from shared.core.reconcile import Ask, CreateTheItem, Decision, DeleteTheItem, Merge, policy_of
 from shared.core.source import Row
 from shared.ports import Ledger, ListStore, ScanResult, Scans, SourceTables
+from shared.settle.decide import decide
+from shared.settle.work import Work, start
 
 PAGE = 1000
 MOST = 200_000
 """Differing rows that are looked at one by one; beyond that the shares found are applied to the rest, and it is said."""
 SAMPLES = 5
+KINDS = ("create", "update", "delete", "ask", "unchanged", "parked")
+"""`ask`: deletes that the definition's policies leave to a person; `unchanged`: nothing is written, by policy too."""
 
 
 @dataclass
@@ -59,7 +66,7 @@ def plan(
         scans.drop(run)
     differing = result.new + result.changed + result.gone
     scale = differing / tally.seen if tally.seen and tally.seen < differing else 1.0
-    counts = {name: round(tally.counts[name] * scale) for name in ("create", "update", "delete", "unchanged", "parked")}
+    counts = {name: round(tally.counts[name] * scale) for name in KINDS}
     work = Workload(creates=counts["create"], updates=counts["update"], deletes=counts["delete"])
     cost = estimate(work, ceiling)
     return {
@@ -137,30 +144,61 @@ def _judge(
     entry: LedgerEntry | None,
     lists: ListStore | None,
 ) -> None:
-    pushed = tuple(mapping for mapping in definition.fields if mapping.pushes)
-    there = entry is not None and entry.item_id is not None and entry.state is not EntryState.TOMBSTONE
-    if row is None or not row.in_scope or row.soft_deleted:
-        kind = "delete" if there else "unchanged"
-        tally.counts[kind] += 1
-        _sample(tally, kind, identity, [])
-        return
+    work = _work(identity, row, entry)
     try:
-        values = row_values(pushed, row)
+        decision = decide(work, definition, policy_of(definition))
     except RowRejected as rejected:
         tally.counts["parked"] += 1
         tally.refused[rejected.message] += 1
         _sample(tally, "parked", identity, [], reason=rejected.message)
         return
-    if not there:
-        tally.counts["create"] += 1
-        _sample(tally, "create", identity, [{"column": m.source.name, "to": _shown(values[m.no])} for m in pushed])
-        return
-    base = (entry.base if entry else None) or {}
-    changed = [no for no, value in values.items() if base.get(no) != value.digest]
-    kind = "update" if changed else "unchanged"
+    by_no = definition.by_no()
+    kind = _kind(decision)
     tally.counts[kind] += 1
-    if changed and len(tally.samples.get(kind, [])) < SAMPLES and entry is not None and entry.item_id is not None:
-        _sample(tally, kind, identity, _diff(definition, changed, values, entry.item_id, lists))
+    match decision:
+        case CreateTheItem():
+            values = work.row_values.items()
+            _sample(tally, kind, identity, [{"column": by_no[no].source.name, "to": _shown(v)} for no, v in values])
+        case Merge(to_item=changed) if changed:
+            if work.known is not None and work.known.item_id is not None and len(tally.samples.get(kind, [])) < SAMPLES:
+                ordered = [no for no in work.row_values if no in changed]
+                diff = _diff(definition, ordered, work.row_values, work.known.item_id, lists)
+                _sample(tally, kind, identity, diff)
+        case _:
+            _sample(tally, kind, identity, [])
+
+
+def _work(identity: Identity, row: Row | None, entry: LedgerEntry | None) -> Work:
+    """The subject as settle would have it. No item is read: it is taken to be what the ledger says, writes without an
+    answer aside."""
+    if entry is not None and entry.state is EntryState.BOUND and entry.base is not None:
+        entry = replace(entry, state=EntryState.SETTLED)
+    claimed = Claimed(
+        subject=RowSubject(identity=identity),
+        number=MarkNumber(0),
+        reasons=frozenset(),
+        lane=Lane.PEOPLE,
+        token=ClaimToken(UUID(int=0)),
+        takeover=False,
+        attempts=0,
+    )
+    work = start(claimed, entry)
+    work.row = row
+    return work
+
+
+def _kind(decision: Decision) -> str:
+    match decision:
+        case CreateTheItem():
+            return "create"
+        case Merge(to_item=changed) if changed:
+            return "update"
+        case DeleteTheItem():
+            return "delete"
+        case Ask():
+            return "ask"
+        case _:
+            return "unchanged"
 
 
 def _diff(
