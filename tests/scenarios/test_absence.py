@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.simulator import start
 from shared.core.backlog import Reason
 from tests.fixtures.postgres import Databases
-from tests.simulation.stage import Stage
+from tests.simulation.stage import borrowed_stage
 from tests.simulation.world import World
 
 pytestmark = pytest.mark.slow
@@ -16,14 +15,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def world(databases: Databases, tmp_path: Path) -> Iterator[World]:
-    source, metastore = databases.create(), databases.create()
-    simulator = start(tmp_path)
-    stage = Stage(source=source, metastore=metastore, simulator=simulator.url)
-    yield World(stage, 1)
-    stage.close()
-    simulator.stop()
-    databases.drop(source)
-    databases.drop(metastore)
+    with borrowed_stage(databases, tmp_path) as stage:
+        yield World(stage, 1)
 
 
 def test_a_list_that_answers_404_is_never_an_item_that_is_gone(world: World):

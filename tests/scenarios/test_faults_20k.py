@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.simulator import start
 from shared.adapters.metastore.scans import ScanStore
 from shared.core.ids import identity_hash, sync_key
 from tests.fixtures.postgres import Databases
 from tests.simulation.model import COLUMNS, KEY
-from tests.simulation.stage import Stage
+from tests.simulation.stage import borrowed_stage
 from tests.simulation.world import LEASE, SURFACE, World, identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -32,16 +31,10 @@ RULES = (
 
 @pytest.fixture
 def world(databases: Databases, tmp_path: Path) -> Iterator[World]:
-    source, metastore = databases.create(), databases.create()
-    simulator = start(tmp_path)
-    stage = Stage(source=source, metastore=metastore, simulator=simulator.url)
-    made = World(stage, 1)
-    made.scans = ScanStore(stage.metastore)
-    yield made
-    stage.close()
-    simulator.stop()
-    databases.drop(source)
-    databases.drop(metastore)
+    with borrowed_stage(databases, tmp_path) as stage:
+        made = World(stage, 1)
+        made.scans = ScanStore(stage.metastore)
+        yield made
 
 
 def test_a_push_through_many_faults_ends_equal_without_doubles_and_the_next_one_is_silent(world: World):

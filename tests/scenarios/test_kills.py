@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.simulator import start
 from shared.core.boundaries import Boundary
 from tests.fixtures.postgres import Databases
-from tests.simulation.stage import Stage
+from tests.simulation.stage import Stage, borrowed_stage
 from tests.simulation.world import LEASE, SURFACE, World
 
 pytestmark = pytest.mark.slow
@@ -113,14 +112,8 @@ POINTS = (
 
 @pytest.fixture(scope="module")
 def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    source, metastore = databases.create(), databases.create()
-    simulator = start(tmp_path_factory.mktemp("simulator"))
-    made = Stage(source=source, metastore=metastore, simulator=simulator.url)
-    yield made
-    made.close()
-    simulator.stop()
-    databases.drop(source)
-    databases.drop(metastore)
+    with borrowed_stage(databases, tmp_path_factory.mktemp("simulator")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.id)

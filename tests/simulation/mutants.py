@@ -246,9 +246,9 @@ LOSSES = "tests/scenarios/test_losses.py::"
 HOLDS = "tests/scenarios/test_absence.py::"
 
 MUTANTS = (
-    Mutant("patch_without_if_match", "A PATCH carries no If-Match", _without_if_match(PatchItem)),
-    Mutant("delete_without_if_match", "A DELETE carries no If-Match", _without_if_match(DeleteItem)),
-    Mutant("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False),
+    Mutant("patch_without_if_match", "A PATCH carries no If-Match", _without_if_match(PatchItem), seeds=(5,)),
+    Mutant("delete_without_if_match", "A DELETE carries no If-Match", _without_if_match(DeleteItem), seeds=(6,)),
+    Mutant("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False, seeds=(3,)),
     Mutant(
         "duplicate_is_success",
         "A refused second create counts as done, whatever the item holds",
@@ -261,9 +261,11 @@ MUTANTS = (
         _believes_404,
         directed=HOLDS + "test_a_list_that_answers_404_is_never_an_item_that_is_gone",
     ),
-    Mutant("any_mark_removed", "A confirmation removes the mark although it was renumbered", _removes_any_mark),
-    Mutant("claim_unchecked", "A confirmation is written by whoever comes", _claim_unchecked),
-    Mutant("takeover_trusts_ledger", "After a takeover the ledger is believed", _trusts_after_takeover),
+    Mutant(
+        "any_mark_removed", "A confirmation removes the mark although it was renumbered", _removes_any_mark, seeds=(59,)
+    ),
+    Mutant("claim_unchecked", "A confirmation is written by whoever comes", _claim_unchecked, seeds=(26,)),
+    Mutant("takeover_trusts_ledger", "After a takeover the ledger is believed", _trusts_after_takeover, seeds=(1,)),
     Mutant(
         "doubt_released_early",
         "A claim is given back although its write may still land",
@@ -276,28 +278,34 @@ MUTANTS = (
         _no_fence,
         directed=PUSH + "test_a_worker_does_not_write_when_its_lease_has_no_room_for_a_request",
     ),
-    Mutant("confirmed_before_sent", "A change is confirmed before it is sent", _confirmed_first),
-    Mutant("no_create_intent", "A create is not recorded before it is sent", _no_intent(IntentKind.CREATE_ITEM)),
-    Mutant("no_patch_intent", "A PATCH is not recorded before it is sent", _no_intent(IntentKind.PATCH_ITEM)),
+    Mutant("confirmed_before_sent", "A change is confirmed before it is sent", _confirmed_first, seeds=(0,)),
+    Mutant(
+        "no_create_intent", "A create is not recorded before it is sent", _no_intent(IntentKind.CREATE_ITEM), seeds=(1,)
+    ),
+    Mutant(
+        "no_patch_intent", "A PATCH is not recorded before it is sent", _no_intent(IntentKind.PATCH_ITEM), seeds=(5,)
+    ),
     Mutant(
         "no_delete_intent",
         "A DELETE is not recorded before it is sent",
         _no_intent(IntentKind.DELETE_ITEM),
         directed=LOSSES + "test_a_loss_by_a_delete_whose_answer_was_lost_is_final_in_the_log",
     ),
-    Mutant("no_void", "A definite no leaves the intent on record", _no_void),
+    Mutant("no_void", "A definite no leaves the intent on record", _no_void, seeds=(41,)),
     Mutant(
         "ghosts_forgotten",
         "A create in doubt is not looked for once its row is gone",
         _forgets_ghosts,
         directed=PUSH + "test_a_create_that_lands_after_its_row_was_deleted_is_removed",
     ),
-    Mutant("tombstone_keeps_base", "A tombstone keeps its base", _keeps_base),
-    Mutant("doubtful_loss_forgotten", "A loss by a write without an answer is not logged", _doubt_is_forgotten),
-    Mutant("no_conflict_log", "Values that lose are not logged", _no_log),
-    Mutant("stamp_is_truth", "A differing stamp is written without comparing digests", _stamp_is_truth),
-    Mutant("no_base", "Items are compared without a merge base", _no_base),
-    Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only),
+    Mutant("tombstone_keeps_base", "A tombstone keeps its base", _keeps_base, seeds=(2,)),
+    Mutant(
+        "doubtful_loss_forgotten", "A loss by a write without an answer is not logged", _doubt_is_forgotten, seeds=(27,)
+    ),
+    Mutant("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(2,)),
+    Mutant("stamp_is_truth", "A differing stamp is written without comparing digests", _stamp_is_truth, seeds=(0,)),
+    Mutant("no_base", "Items are compared without a merge base", _no_base, seeds=(0,)),
+    Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only, seeds=(0,)),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 

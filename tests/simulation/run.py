@@ -58,7 +58,8 @@ class Ended(Exception):
 
 
 class Run:
-    def __init__(self, stage: Stage, seed: int, *, unique: bool = True) -> None:
+    def __init__(self, stage: Stage, seed: int, *, unique: bool = True, steps: int = STEPS) -> None:
+        self.steps = steps
         self.world = World(stage, seed, unique=unique)
         self.stage, self.model = stage, self.world.model
         self.dice = Random(f"{seed}/schedule")
@@ -76,7 +77,7 @@ class Run:
         world, outcome = self.world, self.outcome
         try:
             self.warm_up()
-            for self.step in range(STEPS):
+            for self.step in range(self.steps):
                 self.one_step()
                 self.demand(world.broken_ledger())
             self.heal()
@@ -368,9 +369,16 @@ def plan(seed: int, rate: float) -> dict[str, Any]:
     return {"seed": seed, "rules": made}
 
 
-def run_seed(stage: Stage, seed: int, *, unique: bool = True, watch: Callable[[Run], None] | None = None) -> Outcome:
+def run_seed(
+    stage: Stage,
+    seed: int,
+    *,
+    unique: bool = True,
+    steps: int = STEPS,
+    watch: Callable[[Run], None] | None = None,
+) -> Outcome:
     """Runs one seed on a stage that any seed may have used before."""
-    run = Run(stage, seed, unique=unique)
+    run = Run(stage, seed, unique=unique, steps=steps)
     outcome = run.go()
     if watch is not None:
         watch(run)

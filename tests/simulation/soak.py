@@ -1,4 +1,4 @@
-"""Any number of seeds: python -m tests.simulation.soak [--seeds N] [--first N] [--processes N]; also SEEDS and FIRST."""
+"""Any number of seeds: python -m tests.simulation.soak [--seeds N] [--first N] [--steps N]; also SEEDS, FIRST, STEPS."""
 
 import argparse
 import multiprocessing
@@ -9,14 +9,16 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.simulation.run import run_seed
+from tests.simulation.run import STEPS, run_seed
 from tests.simulation.stage import own_stage
 
 
-def work(first: int, last: int, stride: int, results: "multiprocessing.Queue[tuple[int, list[str], int, int]]") -> None:
+def work(
+    first: int, last: int, stride: int, steps: int, results: "multiprocessing.Queue[tuple[int, list[str], int, int]]"
+) -> None:
     with tempfile.TemporaryDirectory(prefix="syncbridge-soak-") as folder, own_stage(Path(folder)) as stage:
         for seed in range(first, last, stride):
-            outcome = run_seed(stage, seed)
+            outcome = run_seed(stage, seed, steps=steps)
             results.put((seed, outcome.problems, sum(outcome.crashes.values()), outcome.conflicts))
 
 
@@ -24,13 +26,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "2000")))
     parser.add_argument("--first", type=int, default=int(os.environ.get("FIRST", "0")))
+    parser.add_argument("--steps", type=int, default=int(os.environ.get("STEPS", str(STEPS))))
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     last = options.first + options.seeds
     workers = [
-        context.Process(target=work, args=(options.first + n, last, options.processes, results), daemon=False)
+        context.Process(
+            target=work, args=(options.first + n, last, options.processes, options.steps, results), daemon=False
+        )
         for n in range(options.processes)
     ]
     began = time.monotonic()
@@ -49,7 +54,10 @@ def main(arguments: list[str]) -> int:
         if problems:
             failing.append(seed)
             kinds.update({problem.split(":")[0] for problem in problems})
-            print(f"seed {seed}: {problems[0]}    python -m tests.simulation.replay {seed}", flush=True)
+            print(
+                f"seed {seed}: {problems[0]}    python -m tests.simulation.replay --steps {options.steps} {seed}",
+                flush=True,
+            )
     for worker in workers:
         worker.join()
     took = time.monotonic() - began

@@ -32,6 +32,7 @@ from shared.adapters.postgres.source import PostgresSource
 from shared.adapters.secrets import Secret
 from shared.core.ids import SiteId
 from shared.core.source import TableRef
+from tests.fixtures.postgres import Databases
 
 TENANT = "c0ffee00-0000-4000-8000-00000000c0de"
 APP = ("5afe0000-0000-4000-8000-000000000001", "simulator-secret")
@@ -172,6 +173,21 @@ def own_stage(folder: Path) -> Iterator[Stage]:
             simulator.stop()
     finally:
         server.remove()
+
+
+@contextmanager
+def borrowed_stage(databases: Databases, folder: Path) -> Iterator[Stage]:
+    """A stage in the test session's server, with a simulator of its own."""
+    source, metastore = databases.create(), databases.create()
+    simulator = start_simulator(folder)
+    stage = Stage(source=source, metastore=metastore, simulator=simulator.url)
+    try:
+        yield stage
+    finally:
+        stage.close()
+        simulator.stop()
+        databases.drop(source)
+        databases.drop(metastore)
 
 
 def _address(dsn: str) -> Address:

