@@ -8,6 +8,7 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.container import engine
+from functions.faults import describe
 from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
 from shared.core.errors import Disposition, SyncError, Transient, disposition
 from shared.core.ids import DefinitionId, RunId
@@ -83,7 +84,7 @@ def _answered(name: str, step: Callable[[], StepAnswer]) -> dict[str, Any]:
         )
         return StepAnswer(failure=failure).to_json()
     except Exception as error:  # the edge of the process: whatever it is, the run has to end and say so
-        log.exception("%s failed", name, extra={"action": f"{name}_failed", "code": "unexpected"})
+        log.error("%s failed: %s", name, describe(error), extra={"action": f"{name}_failed", "code": "unexpected"})  # noqa: TRY400  a traceback ends in the message
         failure = Failure(
             code="unexpected",
             message=f"an unexpected {type(error).__name__} in {name}: see the log of this run",

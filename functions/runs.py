@@ -2,20 +2,25 @@
 
 import asyncio
 import json
+import logging
 from uuid import UUID
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from functions import names
+from functions.api.deps import caller
 from functions.api.problems import problem
 from functions.container import engine
+from functions.faults import describe
 from functions.starting import start_run
 from shared.core.errors import ConfigurationError, SyncError
 from shared.core.ids import DefinitionId
 from shared.core.runs import ActiveRun
+from shared.usecases.runs import MANUAL
 
 blueprint = df.Blueprint()
+log = logging.getLogger("syncbridge.runs")
 
 
 @blueprint.route(route="api/v1/ops/sync/{definition}", methods=["POST"])
@@ -26,20 +31,25 @@ async def manual_run(req: func.HttpRequest, client: df.DurableOrchestrationClien
     try:
         definition = DefinitionId(_uuid(req.route_params.get("definition", "")))
         run, created = await asyncio.to_thread(_start, definition, _caller(req))
-        instance = await start_run(client, run)
     except SyncError as error:
         return _problem(error)
-    management = client.create_http_management_payload(instance)
+    orchestration: dict[str, str] | None = None
+    try:
+        instance = await start_run(client, run)
+        management = client.create_http_management_payload(instance)
+        orchestration = {
+            "id": instance,
+            "status_url": management["statusQueryGetUri"],
+            "terminate_url": management["terminatePostUri"],
+        }
+    except Exception as error:  # the run is queued: the next schedule tick starts what the host did not start now
+        log.error("a run waits for the next tick: %s", describe(error), extra={"action": "start_failed"})  # noqa: TRY400  a traceback ends in the message
     body = {
         "run_id": str(run.id),
         "definition_id": str(definition),
         "already_running": not created,
         "status_url": f"/api/v1/runs/{run.id}",
-        "orchestration": {
-            "id": instance,
-            "status_url": management["statusQueryGetUri"],
-            "terminate_url": management["terminatePostUri"],
-        },
+        "orchestration": orchestration,
     }
     return func.HttpResponse(
         json.dumps(body),
@@ -50,7 +60,7 @@ async def manual_run(req: func.HttpRequest, client: df.DurableOrchestrationClien
 
 
 def _start(definition: DefinitionId, caller: str) -> tuple[ActiveRun, bool]:
-    return engine().start_run(definition, trigger="MANUAL", requested_by=caller)
+    return engine().start_run(definition, trigger=MANUAL, requested_by=caller)
 
 
 def _uuid(text: str) -> UUID:
@@ -61,7 +71,7 @@ def _uuid(text: str) -> UUID:
 
 
 def _caller(req: func.HttpRequest) -> str:
-    return req.headers.get("x-ms-client-principal-name") or "function key"
+    return caller(req.headers.get("x-ms-client-principal"), req.headers.get("x-ms-client-principal-name"))
 
 
 def _problem(error: SyncError) -> func.HttpResponse:

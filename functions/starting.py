@@ -1,5 +1,7 @@
 """Starting orchestrations: one instance id per run, so that a repeated start is refused by the host, not by luck."""
 
+from enum import Enum
+
 import azure.durable_functions as df
 
 from functions import names
@@ -28,6 +30,14 @@ async def start_run(client: df.DurableOrchestrationClient, run: ActiveRun) -> st
     return instance
 
 
-async def is_alive(client: df.DurableOrchestrationClient, instance: str) -> bool:
+class Standing(Enum):
+    UNKNOWN = "UNKNOWN"
+    ALIVE = "ALIVE"
+    ENDED = "ENDED"
+
+
+async def standing(client: df.DurableOrchestrationClient, instance: str) -> Standing:
     status = await client.get_status(instance)
-    return status is not None and status.runtime_status in _ALIVE
+    if status is None or status.runtime_status is None:
+        return Standing.UNKNOWN
+    return Standing.ALIVE if status.runtime_status in _ALIVE else Standing.ENDED

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from functions import names
 from functions.container import engine
-from functions.starting import is_alive, start_run
+from functions.faults import describe
+from functions.starting import Standing, instance_id, standing, start_run
+from shared.core.runs import ActiveRun
+from shared.engine import Engine
 
 blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.timers")
@@ -21,11 +25,27 @@ async def schedule_tick(timer: func.TimerRequest, client: df.DurableOrchestratio
     del timer  # a late tick does what an early one would have done
     bridge = await asyncio.to_thread(engine)
     for run in await asyncio.to_thread(bridge.unfinished_runs):
-        if run.queued or run.orchestration_id is None:
-            await start_run(client, run)
-        elif not await is_alive(client, run.orchestration_id):
-            await asyncio.to_thread(bridge.abandon_run, run.definition, run.id)
+        await _carefully(_look_after(bridge, client, run))
     for run in await asyncio.to_thread(bridge.start_due_runs):
-        await start_run(client, run)
+        await _carefully(start_run(client, run))
     await asyncio.to_thread(bridge.housekeeping)
     log.debug("ticked", extra={"action": "ticked"})
+
+
+async def _look_after(bridge: Engine, client: df.DurableOrchestrationClient, run: ActiveRun) -> None:
+    """A run whose orchestration is not there is started if it is still queued; else, or if it has ended, given up."""
+    status = await standing(client, instance_id(run))
+    if status is Standing.ALIVE:
+        return
+    if status is Standing.UNKNOWN and run.queued:
+        await start_run(client, run)
+    else:
+        await asyncio.to_thread(bridge.abandon_run, run.definition, run.id)
+
+
+async def _carefully(work: Awaitable[object]) -> None:
+    """One run's trouble does not keep the others from being started."""
+    try:
+        await work
+    except Exception as error:
+        log.error("a run could not be looked after: %s", describe(error), extra={"action": "tick_failed"})  # noqa: TRY400  a traceback ends in the message

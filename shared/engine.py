@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from psycopg.conninfo import make_conninfo
-
 from shared import __version__
 from shared.adapters.graph.client import GraphClient
 from shared.adapters.hosts import HostRules
@@ -331,7 +329,8 @@ class Engine:
         """`status` is ok when the metastore answers with this release's schema."""
         problem: str | None = None
         try:
-            check(self._metastore_dsn()).require()
+            token = _metastore_token() if self.settings.metastore_auth == "ENTRA" else None
+            check(self.settings.metastore_dsn, password=token).require()
         except SyncError as error:
             problem = error.message
         return {
@@ -339,10 +338,6 @@ class Engine:
             "version": __version__,
             "metastore": problem or "ok",
         }
-
-    def _metastore_dsn(self) -> str:
-        dsn = self.settings.metastore_dsn
-        return make_conninfo(dsn, password=_metastore_token()) if self.settings.metastore_auth == "ENTRA" else dsn
 
     def housekeeping(self) -> None:
         settings = self.settings

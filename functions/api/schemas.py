@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from shared.core.definition import (
     ChangeDetection,
@@ -18,9 +18,24 @@ from shared.core.definition import (
 )
 from shared.core.source import KeyStrategy
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Identifier = Annotated[str, Field(min_length=1, max_length=63)]
-Text = Annotated[str, Field(max_length=4000)]
+
+def _kept(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a text holds the character NUL, which no database keeps")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("a name holds no control characters")
+    return text
+
+
+Kept = AfterValidator(_kept)
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Identifier = Annotated[str, Field(min_length=1, max_length=63), Kept]
+Text = Annotated[str, Field(max_length=4000), Kept]
+Count = Annotated[int, Field(ge=0, le=2_000_000_000)]
 
 
 class Document(BaseModel):
@@ -42,7 +57,7 @@ class SecretIn(Document):
 
 class InstanceIn(Document):
     name: Name
-    host: Annotated[str, Field(min_length=1, max_length=255)]
+    host: Annotated[str, Field(min_length=1, max_length=255), Kept]
     port: Annotated[int, Field(ge=1, le=65535)] = 5432
     db_name: Identifier
     db_user: Identifier
@@ -77,13 +92,13 @@ class ConnectionIn(Document):
     auth_method: Literal["SECRET", "CERTIFICATE", "MANAGED_IDENTITY", "FEDERATED"]
     secret: SecretIn | None = None
     cloud: Literal["GLOBAL", "USGOV", "USGOV_DOD", "CHINA", "CUSTOM"] = "GLOBAL"
-    graph_url: Annotated[str, Field(max_length=300)] | None = None
-    login_url: Annotated[str, Field(max_length=300)] | None = None
-    licence_count: Annotated[int, Field(ge=0)] = 0
+    graph_url: Annotated[str, Field(max_length=300), Kept] | None = None
+    login_url: Annotated[str, Field(max_length=300), Kept] | None = None
+    licence_count: Count = 0
     ru_multiplier: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    ru_per_minute: Annotated[int, Field(gt=0)] | None = None
-    ru_per_day: Annotated[int, Field(gt=0)] | None = None
-    user_agent: Annotated[str, Field(max_length=200)] | None = None
+    ru_per_minute: Annotated[int, Field(gt=0, le=2_000_000_000)] | None = None
+    ru_per_day: Annotated[int, Field(gt=0, le=2_000_000_000)] | None = None
+    user_agent: Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,198}[!-~])?$")] | None = None
 
     @model_validator(mode="after")
     def _custom(self) -> "ConnectionIn":
@@ -113,7 +128,7 @@ class ConnectionOut(Document):
 
 class FieldMappingIn(Document):
     source_column_name: Identifier
-    target_display_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    target_display_name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)] | None = None
     target_column_name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")] | None = Field(
         default=None,
         description="Internal name that is asked for; the real one is read back when the list is provisioned.",
@@ -121,8 +136,8 @@ class FieldMappingIn(Document):
     field_kind: FieldKind | None = Field(default=None, description="By default the one that suits the column's type.")
     sync_direction: Direction = Direction.PUSH_ONLY
     transform_rule: Text | None = None
-    group: Annotated[str, Field(max_length=63)] | None = None
-    choices: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = Field(
+    group: Annotated[str, Field(max_length=63), Kept] | None = None
+    choices: tuple[Annotated[str, Field(min_length=1, max_length=255), Kept], ...] = Field(
         default=(), description="Of a CHOICE or MULTICHOICE column; by default the labels of an enum."
     )
     required: bool = False
@@ -131,10 +146,10 @@ class FieldMappingIn(Document):
 
 class GuardsIn(Document):
     max_delete_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    max_deletes: Annotated[int, Field(ge=0)] = 500
+    max_deletes: Count = 500
     min_rows_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_change_share: Annotated[float, Field(ge=0, le=1)] = 0.9
-    change_floor: Annotated[int, Field(ge=0)] = 1000
+    change_floor: Count = 1000
 
 
 class DefinitionIn(Document):
@@ -143,8 +158,8 @@ class DefinitionIn(Document):
     source_schema: Identifier
     source_table_name: Identifier
     sharepoint_connection_id: UUID
-    site_id: Annotated[str, Field(min_length=1, max_length=300)]
-    list_name: Annotated[str, Field(min_length=1, max_length=255)]
+    site_id: Annotated[str, Field(min_length=1, max_length=300), Kept]
+    list_name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
     key_strategy: KeyStrategy = KeyStrategy.PRIMARY_KEY
     key_columns: tuple[Identifier, ...] = Field(default=(), description="By default the primary key's.")
     field_mappings: tuple[FieldMappingIn, ...] = Field(
@@ -160,9 +175,9 @@ class DefinitionIn(Document):
     row_deleted: DeletePolicy = DeletePolicy.PROPAGATE
     item_deleted: DeletePolicy = DeletePolicy.RECREATE
     guards: GuardsIn = Field(default_factory=GuardsIn)
-    schedule: Annotated[str, Field(max_length=100)] = "PT5M"
-    schedule_zone: Annotated[str, Field(max_length=64)] = "UTC"
-    site_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    schedule: Annotated[str, Field(max_length=100), Kept] = "PT5M"
+    schedule_zone: Annotated[str, Field(max_length=64), Kept] = "UTC"
+    site_zone: Annotated[str, Field(max_length=64), Kept] = "UTC"
     settle_concurrency: Annotated[int, Field(ge=1, le=8)] = 2
 
 
@@ -221,13 +236,13 @@ class StateChange(Document):
 
 
 class Release(Document):
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Annotated[str, Field(min_length=1, max_length=1000), Kept]
 
 
 class SubjectChoice(Document):
     """Which subjects: named by identity, or all of them."""
 
-    identities: tuple[Annotated[str, Field(max_length=4000)], ...] = ()
+    identities: tuple[Text, ...] = ()
     all: bool = False
 
     @model_validator(mode="after")
@@ -238,7 +253,9 @@ class SubjectChoice(Document):
 
 
 class BackfillIn(Document):
-    keys: tuple[tuple[str, ...], ...] = Field(default=(), description="Keys of rows, each as the texts of its columns.")
+    keys: tuple[tuple[Text, ...], ...] = Field(
+        default=(), description="Keys of rows, each as the texts of its columns."
+    )
     row_filter: Text | None = Field(default=None, description="Rows that match; without keys and filter: all in scope.")
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from functions.api.deps import Actor, TheEngine
-from functions.api.schemas import Document, InstanceIn, InstanceOut
+from functions.api.schemas import Document, Identifier, InstanceIn, InstanceOut
 from shared.core.catalog import DatabaseInstance, InstanceAuth, InstanceRole, KeptSecret
 from shared.core.columns import default_column
 from shared.core.ids import InstanceId
@@ -21,8 +21,8 @@ router = APIRouter(prefix="/database-instances", tags=["databases"])
 class IntrospectIn(Document):
     """Which tables: one, those of a schema, or all that the role can see."""
 
-    schema_name: str | None = Field(default=None, alias="schema", max_length=63)
-    table: str | None = Field(default=None, max_length=63)
+    schema_name: Identifier | None = Field(default=None, alias="schema")
+    table: Identifier | None = None
 
 
 @router.post("", status_code=201)
@@ -87,10 +87,8 @@ def introspect(instance_id: UUID, body: IntrospectIn, engine: TheEngine) -> dict
 
 @router.get("/{instance_id}/tables")
 def tables(instance_id: UUID, engine: TheEngine) -> list[dict[str, str]]:
-    return [
-        {"schema": table.schema, "table": table.name}
-        for table in engine.stores.snapshots.tables(InstanceId(instance_id))
-    ]
+    found = engine.stores.instances.get(InstanceId(instance_id))
+    return [{"schema": table.schema, "table": table.name} for table in engine.stores.snapshots.tables(found.id)]
 
 
 @router.get("/{instance_id}/tables/{schema}/{table}")

@@ -9,8 +9,11 @@ from fastapi import APIRouter, Query
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import BackfillIn, Release, SubjectChoice
 from shared.core.backlog import Reason, SubjectState
+from shared.core.definition import DefinitionState
+from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import DefinitionId, Identity, identity_of
 from shared.core.scope_text import parse
+from shared.engine import Engine
 
 router = APIRouter(tags=["operations"])
 
@@ -26,13 +29,14 @@ def backlog(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
 @router.get("/sync-definitions/{definition_id}/parked")
 def parked(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
     """Rows that could not be written, each with its reason and its next try."""
-    return _plain(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.PARKED, limit=limit))
+    known = _known(engine, definition_id)
+    return _plain(engine.stores.runs.subjects(known, SubjectState.PARKED, limit=limit))
 
 
 @router.post("/sync-definitions/{definition_id}/parked/retry")
 def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
     released = engine.stores.holds.release_subjects(
-        DefinitionId(definition_id),
+        _known(engine, definition_id),
         SubjectState.PARKED,
         None if body.all else [Identity(text) for text in body.identities],
         approve=False,
@@ -44,13 +48,14 @@ def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Ac
 @router.get("/sync-definitions/{definition_id}/awaiting-approval")
 def awaiting(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[dict[str, Any]]:
     """Deletes that a guard or a policy holds back; they leave by themselves when the row is back."""
-    return _plain(engine.stores.runs.subjects(DefinitionId(definition_id), SubjectState.AWAITING_APPROVAL, limit=limit))
+    known = _known(engine, definition_id)
+    return _plain(engine.stores.runs.subjects(known, SubjectState.AWAITING_APPROVAL, limit=limit))
 
 
 @router.post("/sync-definitions/{definition_id}/awaiting-approval/approve")
 def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
     approved = engine.stores.holds.release_subjects(
-        DefinitionId(definition_id),
+        _known(engine, definition_id),
         SubjectState.AWAITING_APPROVAL,
         None if body.all else [Identity(text) for text in body.identities],
         approve=True,
@@ -63,7 +68,7 @@ def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: 
 def reject(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
     """The items stay; a row that comes back is merged with its item."""
     rejected = engine.stores.holds.reject_subjects(
-        DefinitionId(definition_id), None if body.all else [Identity(text) for text in body.identities], actor=actor
+        _known(engine, definition_id), None if body.all else [Identity(text) for text in body.identities], actor=actor
     )
     return {"rejected": rejected}
 
@@ -71,7 +76,7 @@ def reject(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: A
 @router.get("/holds")
 def holds(engine: TheEngine, definition_id: UUID | None = None, *, released: bool = False) -> list[dict[str, Any]]:
     """Open holds, each with a plain explanation; a definition with one that is not `deletes_only` writes nothing."""
-    wanted = None if definition_id is None else DefinitionId(definition_id)
+    wanted = None if definition_id is None else _known(engine, definition_id)
     return _plain(engine.stores.holds.list(wanted, released=released))
 
 
@@ -84,18 +89,28 @@ def release(hold_id: UUID, body: Release, engine: TheEngine, actor: Actor) -> di
 @router.get("/conflicts")
 def conflicts(engine: TheEngine, definition_id: UUID, limit: int = Limit) -> list[dict[str, Any]]:
     """What people's edits were overwritten with what was in the row: column, the value that lost, who won and why."""
-    return _plain(engine.stores.runs.conflicts(DefinitionId(definition_id), limit=limit))
+    return _plain(engine.stores.runs.conflicts(_known(engine, definition_id), limit=limit))
 
 
 @router.post("/ops/sync/{definition_id}/backfill", status_code=202)
 def backfill(definition_id: UUID, body: BackfillIn, engine: TheEngine) -> dict[str, int]:
     """Marks rows by hand: by key, by condition, or all of them. The next run settles them; no cursor moves."""
-    definition = DefinitionId(definition_id)
+    definition = _live(engine, definition_id)
     if body.keys:
         identities = [identity_of(key) for key in body.keys]
         return {"marked": engine.mark_keys(definition, identities, reason=Reason.BACKFILL)}
     condition = None if body.row_filter is None else parse(body.row_filter)
     return {"marked": engine.mark_rows(definition, condition, reason=Reason.BACKFILL)}
+
+
+@router.post("/ops/ingress/{definition_id}", status_code=202)
+def ingress(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
+    """Pulls people's edits into the table now. A definition that only pushes refuses."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    raise ConfigurationError(
+        f"definition {record.name!r} is {record.draft.mode}: it never writes to its table, so there is nothing to pull",
+        code="not_pulling",
+    )
 
 
 @router.get("/audit")
@@ -113,6 +128,17 @@ def audit(engine: TheEngine, subject_id: str | None = None, limit: int = Limit) 
         }
         for entry in engine.stores.audit.entries(subject_id=subject_id, limit=limit)
     ]
+
+
+def _known(engine: Engine, definition_id: UUID) -> DefinitionId:
+    return engine.stores.definitions.get(DefinitionId(definition_id)).id
+
+
+def _live(engine: Engine, definition_id: UUID) -> DefinitionId:
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    if record.state is DefinitionState.DELETED:
+        raise Conflicting(f"definition {record.name!r} is deleted", code="definition_state")
+    return record.id
 
 
 def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -113,10 +113,15 @@ def migrate(dsn: str, *, release: str = "unreleased", migrations: Sequence[Migra
     return tuple(migration.number for migration in missing)
 
 
-def check(dsn: str) -> SchemaCheck:
-    """Where the schema stands against this release's files. Raises ConfigurationError for a changed file."""
+def check(dsn: str, *, password: str | None = None) -> SchemaCheck:
+    """Where the schema stands against this release's files. Raises ConfigurationError for a changed file.
+
+    `password`: instead of the one in the DSN."""
     wanted = read_migrations()
-    with translated(), psycopg.connect(dsn, autocommit=True, application_name="syncbridge-migrate") as connection:
+    with (
+        translated(),
+        psycopg.connect(dsn, password=password, autocommit=True, application_name="syncbridge-migrate") as connection,
+    ):
         exists = connection.execute("select to_regclass('syncbridge.schema_migrations') is not null").fetchone()
         applied = _applied(connection) if exists == (True,) else {}
     missing = _missing(applied, wanted)
