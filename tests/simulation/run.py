@@ -77,7 +77,8 @@ class Run:
         world, outcome = self.world, self.outcome
         try:
             self.warm_up()
-            for self.step in range(self.steps):
+            for step in range(self.steps):
+                self.step = step
                 self.one_step()
                 self.demand(world.broken_ledger())
             self.heal()
