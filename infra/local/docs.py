@@ -169,9 +169,7 @@ def api() -> str:
     def no_engine() -> Engine:
         raise AssertionError("describing the API asks no engine")
 
-    rows = [
-        ("`POST`", "`/api/v1/ops/sync/{definition_id}`", "Start a run now; 202, or the run that is under way."),
-    ]
+    rows = []
     for path, operations in create_app(no_engine).openapi()["paths"].items():
         for method, operation in operations.items():
             said = operation.get("description", operation["summary"])
