@@ -87,7 +87,7 @@ def create_app(engine: Callable[[], Engine]) -> FastAPI:
         document["paths"].setdefault("/api/v1/ops/sync/{definition_id}", MANUAL_RUN)
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]  FastAPI's documented way to extend it
+    setattr(app, "openapi", openapi)  # noqa: B010  FastAPI's documented way to extend it; an assignment is no method to mypy
 
     @app.exception_handler(SyncError)
     def sync_error(_: Request, error: SyncError) -> JSONResponse:
