@@ -1,14 +1,12 @@
 """Whether a drafted definition can work: every problem at once, each a sentence that says what to do next."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.core.definition import (
     ChangeDetection,
     ConflictPolicy,
     DeletePolicy,
-    Direction,
     FieldMapping,
     ForeignPolicy,
     SyncMode,
@@ -253,48 +251,6 @@ def _guards(draft: DraftDefinition) -> Iterator[Problem]:
             yield Problem(code="guard", message=f"{name} is {least} or more", where=f"guards.{name}")
     if guards.loop_window <= timedelta(0):
         yield Problem(code="guard", message="loop_window is longer than no time", where="guards.loop_window")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What another definition writes."""
-
-    name: str
-    instance: object
-    """The database instance's id."""
-    table: TableRef
-    columns: frozenset[str]
-    """Columns of the table that it pulls into."""
-    list_id: str | None
-
-
-def overlaps(mine: Written, others: Sequence[Written]) -> tuple[Problem, ...]:
-    """Two definitions must not write the same list, nor the same column of one table: they would undo one another."""
-    found = []
-    for other in others:
-        if mine.list_id is not None and other.list_id == mine.list_id:
-            found.append(
-                Problem(
-                    code="list_taken",
-                    message=f"the list already belongs to the definition {other.name}: choose another list",
-                    where="target",
-                )
-            )
-        shared = sorted(mine.columns & other.columns)
-        if shared and (mine.instance, mine.table) == (other.instance, other.table):
-            found.append(
-                Problem(
-                    code="columns_taken",
-                    message=f"the definition {other.name} already writes {', '.join(shared)} of {mine.table}: make these "
-                    "fields PUSH_ONLY in one of the two",
-                    where="fields",
-                )
-            )
-    return tuple(found)
-
-
-def written_columns(fields: Sequence[FieldMapping]) -> frozenset[str]:
-    return frozenset(field.source.name for field in fields if field.direction is not Direction.PUSH_ONLY)
 
 
 def _name(identifier: str) -> str:

@@ -20,8 +20,8 @@ from shared.core.list_columns import ListColumn
 from shared.core.problems import Severity
 from shared.core.snapshot import Constraint, ConstraintKind, Index, RowSecurity, TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind, TableRef
-from shared.core.validation import Written, overlaps, validate, written_columns
-from tests.unit.core.make import a_column, a_field, a_type
+from shared.core.validation import validate
+from tests.unit.core.make import a_column, a_type
 
 MOOD = a_type("mood", is_enum=True, enum_labels=("sad", "ok"))
 COLUMNS = (
@@ -376,43 +376,3 @@ def test_the_sync_key_s_index_counts_towards_the_list_s_twenty():
 def test_a_name_that_postgresql_cut_is_explained():
     problem = only(replace(GOOD, fields=(field("x" * 64),)))
     assert "63 bytes" in problem.message
-
-
-# ---------------------------------------------------------------- other definitions
-
-
-def written(name, *columns, list_id=None, instance=1, table="tasks"):
-    return Written(
-        name=name,
-        instance=instance,
-        table=TableRef(schema="app", name=table),
-        columns=frozenset(columns),
-        list_id=list_id,
-    )
-
-
-def test_two_definitions_never_write_the_same_list_or_the_same_column_of_a_table():
-    mine = written("mine", "a", "b", list_id="l1")
-    others = [
-        written("same list", list_id="l1"),
-        written("same column", "b", "c"),
-        written("other column", "c"),
-        written("other table", "a", table="notes"),
-        written("other database", "a", instance=2),
-    ]
-    problems = overlaps(mine, others)
-    assert [(problem.code, problem.where) for problem in problems] == [
-        ("list_taken", "target"),
-        ("columns_taken", "fields"),
-    ]
-    assert "same column already writes b of app.tasks" in problems[1].message
-    assert overlaps(written("mine"), [written("other")]) == ()
-
-
-def test_columns_that_are_pulled_are_written():
-    fields = [
-        a_field(name="a", direction=Direction.PUSH_ONLY),
-        a_field(name="b", direction=Direction.PULL_ONLY),
-        a_field(name="c", direction=Direction.BIDIRECTIONAL),
-    ]
-    assert written_columns(fields) == {"b", "c"}
