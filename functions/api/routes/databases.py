@@ -12,6 +12,7 @@ from shared.core.catalog import DatabaseInstance, InstanceAuth, InstanceRole, Ke
 from shared.core.columns import default_column
 from shared.core.ids import InstanceId
 from shared.core.snapshot import TableSnapshot
+from shared.core.snapshot_changes import Change, changes
 from shared.core.source import TableRef
 from shared.handles import INSTANCES
 
@@ -69,7 +70,8 @@ def test(instance_id: UUID, engine: TheEngine) -> InstanceOut:
 
 @router.post("/{instance_id}/introspect")
 def introspect(instance_id: UUID, body: IntrospectIn, engine: TheEngine) -> dict[str, Any]:
-    """Reads the catalog and keeps a snapshot of every table that differs from the last one."""
+    """Reads the catalog and keeps a snapshot of every table that differs from the last one. `changes` says in what: null
+    for a table that was not seen before."""
     found = engine.stores.instances.get(InstanceId(instance_id))
     admin = engine.sources.admin(found)
     tables = [
@@ -79,9 +81,10 @@ def introspect(instance_id: UUID, body: IntrospectIn, engine: TheEngine) -> dict
     ]
     shown = []
     for table in tables:
-        snapshot = admin.introspect(table)
+        before, snapshot = engine.stores.snapshots.latest(found.id, table), admin.introspect(table)
         changed = engine.stores.snapshots.save(found.id, snapshot)
-        shown.append(_table(snapshot) | {"changed": changed})
+        different = None if before is None else [_change(change) for change in changes(before, snapshot)]
+        shown.append(_table(snapshot) | {"changed": changed, "changes": different})
     return {"tables": shown}
 
 
@@ -136,6 +139,10 @@ def _out(instance: DatabaseInstance) -> InstanceOut:
         health_details=dict(instance.checked.details),
         health_checked_at=instance.checked.at,
     )
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"part": change.part, "name": change.name, "kind": change.kind, "details": list(change.details)}
 
 
 def _table(snapshot: TableSnapshot) -> dict[str, Any]:
