@@ -1,5 +1,6 @@
 """A definition's life: drafted, checked, provisioned, active, paused, deactivated, deleted."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -224,16 +225,26 @@ def _numbered(record: DefinitionRecord, draft: DraftDefinition) -> DraftDefiniti
     return replace(draft, fields=tuple(fields))
 
 
+def _all_numbered(record: DefinitionRecord) -> DraftDefinition:
+    """New fields get the numbers that no field of this definition ever had."""
+    numbers = itertools.count(record.next_field_no)
+    fields = tuple(
+        field if field.no is not None else replace(field, no=FieldNo(next(numbers))) for field in record.draft.fields
+    )
+    return replace(record.draft, fields=fields)
+
+
 def _checked(
     record: DefinitionRecord, snapshot: TableSnapshot, source: SourceAdmin, columns: Sequence[ListColumn]
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
-    draft = record.draft
+    draft = _all_numbered(record)
     problems = (*validate(draft, snapshot, columns), *_mode(draft))
     _refuse(draft.name, problems)
     key_names = draft.key_columns or snapshot.primary_key
     fields = fields_of(draft, snapshot, columns, next_no=record.next_field_no)
     checked = replace(
         record,
+        draft=draft,
         relation=snapshot.kind,
         key=SourceKey(
             strategy=draft.key_strategy or KeyStrategy.PRIMARY_KEY,

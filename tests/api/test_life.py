@@ -27,7 +27,9 @@ def test_every_sample_table_reaches_its_list_with_default_mappings(
     make_world: Callable[..., World], table: str, rows: int
 ) -> None:
     world = make_world("sample")
-    definition = world.live(source_schema="business", source_table_name=table, name=table, list_name=table)
+    definition = world.live(
+        source_schema="business", source_table_name=table, name=table, list_name=table, field_mappings=[]
+    )
 
     plan = world.post(f"/sync-definitions/{definition}/plan")
     first, second = world.run(definition), world.run(definition)

@@ -122,6 +122,11 @@ class World:
             "sharepoint_connection_id": connection,
             "site_id": self.site(connection),
             "list_name": "Things",
+            "field_mappings": [
+                {"source_column_name": "name", "target_column_name": "Title"},
+                {"source_column_name": "qty"},
+                {"source_column_name": "note"},
+            ],
             "schedule": "P1D",
         }
         return body | changes
