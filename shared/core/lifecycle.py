@@ -9,10 +9,10 @@ from shared.core.runs import RunStatus
 DEFINITION_MOVES: Mapping[DefinitionState, frozenset[DefinitionState]] = {
     # A draft becomes active once it is validated and its list is provisioned.
     DefinitionState.DRAFT: frozenset({DefinitionState.ACTIVE, DefinitionState.DELETED}),
-    # A pause keeps everything and marks go on being made; deactivation gives up cursors and marks.
+    # Both keep ledger, cursors and marks, and no run starts: a pause is meant to end, only from deactivation is it deleted.
     DefinitionState.ACTIVE: frozenset({DefinitionState.PAUSED, DefinitionState.DEACTIVATED}),
     DefinitionState.PAUSED: frozenset({DefinitionState.ACTIVE, DefinitionState.DEACTIVATED}),
-    # Coming back starts with a full look at both sides.
+    # Coming back goes on where it stopped: the next capture finds what happened meanwhile.
     DefinitionState.DEACTIVATED: frozenset({DefinitionState.ACTIVE, DefinitionState.DELETED}),
     DefinitionState.DELETED: frozenset(),
 }
