@@ -1,0 +1,80 @@
+"""What a tick does about each run that has not ended."""
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import azure.durable_functions as df
+import pytest
+
+from functions import names, timers
+from shared.core.ids import DefinitionId, RunId
+from shared.core.runs import ActiveRun, RunType
+
+Status = df.OrchestrationRuntimeStatus
+
+
+@dataclass
+class Host:
+    """A durable client that knows one instance at most, and the engine, as far as a tick asks them."""
+
+    status: Status | None
+    started: list[str] = field(default_factory=list)
+    abandoned: list[RunId] = field(default_factory=list)
+
+    async def get_status(self, instance: str) -> Any:
+        assert instance == f"run-{UUID(int=7).hex}"
+        return SimpleNamespace(runtime_status=self.status)
+
+    async def start_new(self, orchestration: str, instance: str, _: object) -> str:
+        assert orchestration == names.SYNC_RUN
+        self.started.append(instance)
+        return instance
+
+    def abandon_run(self, _: DefinitionId, run: RunId) -> None:
+        self.abandoned.append(run)
+
+
+def looked_after(status: Status | None, *, queued: bool) -> tuple[int, int]:
+    """How many orchestrations were started, and how many runs given up."""
+    host = Host(status)
+    run = ActiveRun(
+        id=RunId(UUID(int=7)),
+        definition=DefinitionId(UUID(int=1)),
+        type=RunType.PUSH,
+        queued=queued,
+        orchestration_id=None,
+    )
+    asyncio.run(timers._look_after(cast("Any", host), cast("Any", host), run))
+    return len(host.started), len(host.abandoned)
+
+
+@pytest.mark.parametrize("status", [Status.Running, Status.Pending, Status.ContinuedAsNew, Status.Suspended])
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_run_whose_orchestration_is_there_is_left_alone(status: Status, *, queued: bool):
+    assert looked_after(status, queued=queued) == (0, 0)
+
+
+def test_a_queued_run_that_the_host_never_heard_of_is_started():
+    assert looked_after(None, queued=True) == (1, 0)
+
+
+def test_a_running_run_whose_orchestration_is_gone_is_given_up():
+    assert looked_after(None, queued=False) == (0, 1)
+
+
+@pytest.mark.parametrize("status", [Status.Completed, Status.Failed, Status.Terminated])
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_run_whose_orchestration_has_ended_without_it_is_given_up(status: Status, *, queued: bool):
+    assert looked_after(status, queued=queued) == (0, 1)
+
+
+def test_one_runs_trouble_does_not_stop_the_tick_and_is_logged(caplog: pytest.LogCaptureFixture):
+    async def trouble() -> None:
+        raise ConnectionError("the storage account of contoso")
+
+    asyncio.run(timers._carefully(trouble()))
+    [record] = caplog.records
+    assert getattr(record, "action") == "tick_failed"  # noqa: B009  mypy knows no extra attributes
