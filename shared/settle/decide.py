@@ -53,14 +53,15 @@ def _item_digests(work: Work) -> Mapping[FieldNo, Digest] | None:
 def _ours(work: Work) -> Mapping[FieldNo, frozenset[Digest]]:
     """What a write of ours without an answer may have left in the item.
 
-    A write whose guard is the eTag that stands has not landed. A create speaks only for fields that have no base yet.
+    A write whose guard is the eTag that stands has not landed. A PATCH speaks for its own item only, a create only for
+    fields that have no base yet.
     """
     found: dict[FieldNo, set[Digest]] = {}
     for intent in work.doubts:
         if work.item is None or (intent.guard is not None and intent.guard == work.item.etag):
             continue
         for no, digest in intent.digests.items():
-            speaks = intent.kind is IntentKind.PATCH_ITEM or (
+            speaks = (intent.kind is IntentKind.PATCH_ITEM and intent.item_id == work.item.id) or (
                 intent.kind is IntentKind.CREATE_ITEM and no not in (work.base or {})
             )
             if speaks:

@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
+from shared.core.ids import identity_hash, sync_key
 from shared.core.items import ItemWrite, Outcome
 from tests.fakes.lists import lost_after, lost_before
 from tests.settle.world import World
@@ -108,3 +109,20 @@ def test_a_ghost_that_a_person_edited_is_left_alone_and_nothing_stays_in_doubt(w
     assert entry is not None
     assert not entry.intents
     assert not world.backlog_rows()
+
+
+def test_a_patch_of_the_former_item_does_not_excuse_a_value_in_the_present_one(world: World):
+    identity = world.source.put("1", a="x", b="y")
+    world.push()
+    world.source.put("1", a="z")
+    world.scan()
+    world.die_at(Boundary.INTENDED)
+    [former] = world.lists.items
+    world.lists.remove(former)
+    key = sync_key(identity_hash(identity))
+    world.lists.add({world.lists.target.key_column: key, "A": "z", "B": "y"})
+    world.source.put("1", a="later")
+    world.wait(61)
+    world.settle()
+    assert world.expected() == world.items()
+    assert ("a", '"z"', "FINAL", "ROW") in world.conflicts()
