@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
@@ -58,13 +57,6 @@ def identity_hash(identity: Identity) -> IdentityHash:
 def sync_key(hashed: IdentityHash) -> str:
     """What the list's hidden unique column holds for a row: 64 lower-case hexadecimal digits."""
     return hashed.hex()
-
-
-class SubjectKind(StrEnum):
-    ROW = "ROW"
-    """A row identity, whether or not an item stands for it."""
-    ITEM = "ITEM"
-    """An item that is not tied to a row yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

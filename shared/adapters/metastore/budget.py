@@ -13,7 +13,7 @@ from shared.adapters.metastore.statements import load
 from shared.core import pacing
 from shared.core.backlog import Lane
 from shared.core.estimate import Ceiling
-from shared.core.pacing import FULL_RAMP, Bucket
+from shared.core.pacing import Bucket
 
 SQL = load("budget")
 
@@ -49,8 +49,8 @@ class BudgetStore:
         def work(connection: psycopg.Connection[TupleRow]) -> T:
             rows = connection.execute(SQL["lock"], self._place).fetchall()
             if not rows:
-                full = {"level": pacing.capacity(self._limit), "ramp": FULL_RAMP}
-                connection.execute(SQL["add"], {**self._place, **full})
+                [(now,)] = connection.execute(SQL["now"]).fetchall()
+                connection.execute(SQL["add"], {**self._place, **_values(pacing.new_bucket(self._limit, now))})
                 rows = connection.execute(SQL["lock"], self._place).fetchall()
             level, refilled_at, blocked_until, ramp, hours, now = rows[0]
             before = Bucket(

@@ -77,10 +77,6 @@ class Metastore:
     ) -> None:
         self.close()
 
-    def stats(self) -> dict[str, int]:
-        """The pool's counters, for metrics."""
-        return dict(self._pool.get_stats())
-
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """For statements that stand alone. Raises MetastoreUnavailable, ConfigurationError, InvariantViolated."""

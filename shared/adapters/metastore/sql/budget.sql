@@ -2,9 +2,13 @@
 
 -- add --
 -- A budget that nobody has spent from yet.
-insert into syncbridge.ru_budgets (tenant_id, client_id, level, refilled_at, ramp)
-values (%(tenant)s, %(client)s, %(level)s, clock_timestamp(), %(ramp)s)
+insert into syncbridge.ru_budgets (tenant_id, client_id, level, refilled_at, blocked_until, ramp, hours)
+values (%(tenant)s, %(client)s, %(level)s, %(refilled_at)s, %(blocked_until)s, %(ramp)s, %(hours)s::jsonb)
 on conflict (tenant_id, client_id) do nothing
+
+-- now --
+-- The database's time.
+select clock_timestamp()
 
 -- lock --
 -- The budget, for whoever spends from it now, with the database's time.
