@@ -27,19 +27,22 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = large = False
         taken = 0
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, large
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MOST_BYTES:
+            large = taken > MOST_BYTES
+            if large:
                 raise _TooLarge
             return message
 
         async def watched(message: Message) -> None:
             nonlocal started
+            if large and not started:  # FastAPI answers 400 to whatever goes wrong while it reads a body
+                raise _TooLarge
             started = True
             await send(message)
 

@@ -35,6 +35,11 @@ Kept = AfterValidator(_kept)
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Identifier = Annotated[str, Field(min_length=1, max_length=63), Kept]
 Text = Annotated[str, Field(max_length=4000), Kept]
+_HEX = "[0-9A-Fa-f]"
+_GUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+SiteText = Annotated[
+    str, Field(pattern=rf"^[A-Za-z0-9.-]{{1,253}},{_GUID},{_GUID}$", description="As Graph names it: host,GUID,GUID.")
+]
 Count = Annotated[int, Field(ge=0, le=2_000_000_000)]
 
 
@@ -158,7 +163,7 @@ class DefinitionIn(Document):
     source_schema: Identifier
     source_table_name: Identifier
     sharepoint_connection_id: UUID
-    site_id: Annotated[str, Field(min_length=1, max_length=300), Kept]
+    site_id: SiteText
     list_name: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
     key_strategy: KeyStrategy = KeyStrategy.PRIMARY_KEY
     key_columns: tuple[Identifier, ...] = Field(default=(), description="By default the primary key's.")

@@ -187,6 +187,10 @@ def set_state(
     sharepoint: SharePointAdmin | None = None,
 ) -> DefinitionRecord:
     """Moves the definition to another state if its life allows it. Activation checks rights on both sides first."""
+    if state is DefinitionState.DELETED and record.state in (DefinitionState.ACTIVE, DefinitionState.PAUSED):
+        raise ConfigurationError(
+            f"definition {record.name!r} is {record.state}: deactivate it before it is deleted", code="definition_state"
+        )
     check_definition_move(f"definition {record.name!r}", record.state, state)
     if record.state is state:
         return record
@@ -238,7 +242,7 @@ def _checked(
     record: DefinitionRecord, snapshot: TableSnapshot, source: SourceAdmin, columns: Sequence[ListColumn]
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
     draft = _all_numbered(record)
-    problems = (*validate(draft, snapshot, columns), *_mode(draft))
+    problems = (*_mode(draft), *validate(draft, snapshot, columns))
     _refuse(draft.name, problems)
     key_names = draft.key_columns or snapshot.primary_key
     fields = fields_of(draft, snapshot, columns, next_no=record.next_field_no)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from functions.api.deps import Actor, TheEngine
-from functions.api.schemas import ConnectionIn, ConnectionOut
+from functions.api.schemas import ConnectionIn, ConnectionOut, SiteText
 from shared.core.catalog import Cloud, ConnectionAuth, KeptSecret, KnownSite, SharePointConnection
 from shared.core.ids import ConnectionId, SiteId
 from shared.handles import CONNECTIONS, ceiling_of
@@ -73,7 +73,7 @@ def sites(
 
 
 @router.get("/{connection_id}/sites/{site_id}/lists")
-def lists(connection_id: UUID, site_id: str, engine: TheEngine) -> list[dict[str, Any]]:
+def lists(connection_id: UUID, site_id: SiteText, engine: TheEngine) -> list[dict[str, Any]]:
     found = engine.stores.connections.get(ConnectionId(connection_id))
     admin = engine.graphs.admin(found)
     seen = admin.lists(SiteId(site_id))
@@ -92,7 +92,7 @@ def lists(connection_id: UUID, site_id: str, engine: TheEngine) -> list[dict[str
 
 
 @router.get("/{connection_id}/sites/{site_id}/rights")
-def rights(connection_id: UUID, site_id: str, engine: TheEngine) -> list[dict[str, Any]]:
+def rights(connection_id: UUID, site_id: SiteText, engine: TheEngine) -> list[dict[str, Any]]:
     """Missing rights on a site, each with the permission or grant that gives it; an empty list: nothing is missing."""
     found = engine.stores.connections.get(ConnectionId(connection_id))
     problems = engine.graphs.admin(found).check_rights(SiteId(site_id))

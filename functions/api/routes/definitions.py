@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import (
@@ -20,7 +20,7 @@ from shared.control_ports import Plan
 from shared.core.backlog import Lane, Reason
 from shared.core.definition import DefinitionState, GuardSettings
 from shared.core.draft import DraftDefinition, DraftField
-from shared.core.errors import Conflicting
+from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, RunId, SiteId
 from shared.core.problems import Problem
 from shared.core.record import DefinitionRecord, preview
@@ -29,6 +29,8 @@ from shared.engine import Engine
 from shared.handles import ceiling_of
 from shared.usecases import definitions as life
 from shared.usecases.planning import base_of, plan
+
+Fate = Literal["keep", "forget"]
 
 router = APIRouter(prefix="/sync-definitions", tags=["sync definitions"])
 fields_router = APIRouter(tags=["sync definitions"])
@@ -89,18 +91,39 @@ def change(definition_id: UUID, body: DefinitionIn, engine: TheEngine, actor: Ac
     return _change(engine, record, _draft(body), actor)
 
 
-@router.delete("/{definition_id}", status_code=204)
-def delete(definition_id: UUID, engine: TheEngine, actor: Actor) -> Response:
-    """The definition's name and list are free again. List, items, ledger and runs stay as they are; retention removes
-    runs and tombstones in time. A definition is deactivated first."""
+@router.delete("/{definition_id}")
+def delete(
+    definition_id: UUID,
+    engine: TheEngine,
+    actor: Actor,
+    ledger: Fate = "keep",
+    runs: Fate = "keep",
+) -> dict[str, Any]:
+    """A definition is deactivated first; its name is free again then. `ledger` and `runs` say what becomes of what it
+    remembers; its list is never deleted. The answer says what became of each."""
     record = engine.stores.definitions.get(DefinitionId(definition_id))
-    life.set_state(record, DefinitionState.DELETED, reason=None, definitions=engine.stores.definitions, actor=actor)
-    return Response(status_code=204)
+    deleted = life.set_state(
+        record, DefinitionState.DELETED, reason=None, definitions=engine.stores.definitions, actor=actor
+    )
+    gone = engine.stores.retention.forget(record.id, ledger=ledger == "forget", runs=runs == "forget")
+    return {
+        "id": str(record.id),
+        "state": deleted.state,
+        "list": f"The list {record.target.list_name!r} and its items stay as they are: delete it in SharePoint if nobody "
+        "needs it, or empty it before another definition is to use it."
+        if record.target.list_id
+        else "No list was provisioned.",
+        "ledger": f"{gone['ledger']:,} entries were forgotten." if ledger == "forget" else "The ledger is kept.",
+        "runs": f"{gone['runs']:,} runs were forgotten."
+        if runs == "forget"
+        else "The runs are kept until their retention is over.",
+    }
 
 
 @router.get("/{definition_id}/versions")
 def versions(definition_id: UUID, engine: TheEngine) -> list[dict[str, Any]]:
-    return [dict(version) for version in engine.stores.definitions.versions(DefinitionId(definition_id))]
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return [dict(version) for version in engine.stores.definitions.versions(record.id)]
 
 
 @router.post("/{definition_id}/plan")
@@ -137,7 +160,7 @@ def make_plan(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str,
 def a_plan(definition_id: UUID, plan_id: UUID, engine: TheEngine) -> dict[str, Any]:
     kept = engine.stores.plans.get(plan_id)
     if kept.definition != definition_id:
-        raise Conflicting("this plan is another definition's")
+        raise NotFound(f"definition {definition_id} has no plan {plan_id}")
     return {
         "id": str(kept.id),
         "created_by": kept.created_by,

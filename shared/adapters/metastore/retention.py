@@ -2,8 +2,12 @@
 
 from datetime import timedelta
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.statements import load
+from shared.core.ids import DefinitionId
 
 SQL = load("retention")
 BATCH = 2000
@@ -20,4 +24,16 @@ class Retention:
         with self._metastore.connection() as connection:
             for name, age in (("runs", runs), ("conflicts", conflicts), ("tombstones", tombstones)):
                 gone[name] = connection.execute(SQL[name], {"age": age, "limit": BATCH}).rowcount
+        return gone
+
+    def forget(self, definition: DefinitionId, *, ledger: bool, runs: bool) -> dict[str, int]:
+        """What a deleted definition remembers goes: its backlog always, the rest as told. How many of each."""
+        gone = {"backlog": 0, "ledger": 0, "runs": 0}
+
+        def work(connection: psycopg.Connection[TupleRow]) -> None:
+            wanted = {"backlog": True, "ledger": ledger, "runs": runs}
+            for name in (name for name, asked in wanted.items() if asked):
+                gone[name] = connection.execute(SQL[f"forget_{name}"], {"definition": definition}).rowcount
+
+        self._metastore.transact(work)
         return gone

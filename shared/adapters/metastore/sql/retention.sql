@@ -19,3 +19,15 @@ delete from syncbridge.sync_ledger l using (
      where state = 'TOMBSTONE' and stamp is null and intents = '[]' and tombstoned_at < now() - %(age)s::interval
      order by tombstoned_at limit %(limit)s) as old
  where l.sync_def_id = old.sync_def_id and l.source_identity_hash = old.source_identity_hash
+
+-- forget_backlog --
+-- A deleted definition's marks go: nothing will settle them.
+delete from syncbridge.sync_backlog where sync_def_id = %(definition)s
+
+-- forget_ledger --
+-- A deleted definition's ledger goes.
+delete from syncbridge.sync_ledger where sync_def_id = %(definition)s
+
+-- forget_runs --
+-- A deleted definition's ended runs go, with their failures.
+delete from syncbridge.sync_runs where sync_def_id = %(definition)s and status not in ('QUEUED', 'RUNNING')
