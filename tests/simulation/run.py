@@ -16,6 +16,8 @@ from tests.simulation.world import LATEST, LEASE, SURFACE, Worker, World
 STEPS = 80
 CYCLES = 4
 """Quiet cycles within which everything has to be equal."""
+PARKED = 4000
+"""Seconds after which every parked subject has been tried again."""
 USED = (
     Boundary.CLAIMED,
     Boundary.ROWS_READ,
@@ -263,6 +265,9 @@ class Run:
             writes, number = world.writes_since(number)
             if not writes:
                 break
+        if world.backlog_rows():  # parked subjects are tried again
+            self.pass_time(PARKED)
+            self.drain()
         items = world.items()
         world.note(f"items {items}")
         log = world.logged()
