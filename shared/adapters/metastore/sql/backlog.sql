@@ -52,7 +52,8 @@ select nextval('syncbridge.mark_numbers')
 
 -- claim --
 -- Claims the first due subjects of the lanes, in the lanes' order, without waiting for anybody. A claim whose lease has
--- run out is taken over. A parked subject whose retry time has come is due.
+-- run out is taken over. A parked subject whose retry time has come is due. The update takes an array of keys, not a join:
+-- where the table was empty when it was last analyzed, a join compares every picked row with every row of the backlog.
 with picked as materialized (
     select d.subject_hash, d.claim is not null as takeover
       from unnest(%(lanes)b::smallint[]) with ordinality as l(lane, rank)
@@ -71,10 +72,10 @@ with picked as materialized (
 )
 update syncbridge.sync_backlog b
    set claim = %(token)b::uuid, claimed_until = now() + %(lease)b::interval, state = 'DUE'
-  from picked p
- where b.sync_def_id = %(definition)b::uuid and b.subject_hash = p.subject_hash
-returning b.subject_kind, b.source_identity, b.sp_list_id, b.sp_item_id, b.number, b.reasons, b.lane, p.takeover, b.attempts,
-          b.news, b.approved, now(), b.claimed_until
+ where b.sync_def_id = %(definition)b::uuid and b.subject_hash = any(array(select p.subject_hash from picked p))
+returning b.subject_kind, b.source_identity, b.sp_list_id, b.sp_item_id, b.number, b.reasons, b.lane,
+          b.subject_hash = any(array(select p.subject_hash from picked p where p.takeover)), b.attempts, b.news, b.approved,
+          now(), b.claimed_until
 
 -- now --
 -- The metastore's clock, for a claim that found nothing.
