@@ -29,11 +29,14 @@ class Retention:
     def forget(self, definition: DefinitionId, *, ledger: bool, runs: bool) -> dict[str, int]:
         """What a deleted definition remembers goes: its backlog always, the rest as told. How many of each."""
         gone = {"backlog": 0, "ledger": 0, "runs": 0}
+        values = {"definition": definition}
 
         def work(connection: psycopg.Connection[TupleRow]) -> None:
-            wanted = {"backlog": True, "ledger": ledger, "runs": runs}
-            for name in (name for name, asked in wanted.items() if asked):
-                gone[name] = connection.execute(SQL[f"forget_{name}"], {"definition": definition}).rowcount
+            gone["backlog"] = connection.execute(SQL["forget_backlog"], values).rowcount
+            if ledger:
+                gone["ledger"] = connection.execute(SQL["forget_ledger"], values).rowcount
+            if runs:
+                gone["runs"] = connection.execute(SQL["forget_runs"], values).rowcount
 
         self._metastore.transact(work)
         return gone
