@@ -54,11 +54,14 @@ class Model:
     noticed: int = -1
     """The step at which the last complete scan had read its rows."""
     ever: set[str] = field(default_factory=set)
+    said_by_rows: set[tuple[str, str, Value]] = field(default_factory=set)
+    """Row key, field, value: a user who takes a person's value over has seen it."""
 
     # ---- users
 
     def put(self, key: str, values: Mapping[str, object], step: int) -> None:
         self.rows[key] = {**self.rows.get(key, {}), **values}
+        self.said_by_rows |= {(key, name, canonical(values[name])) for name in values}
         self.row_edited[key] = step
         self.ever.add(key)
 
@@ -153,6 +156,7 @@ class Model:
             for one in self.typed
             if one.fresh
             and not one.answered
+            and (one.key, one.name, one.value) not in self.said_by_rows
             and not (one.item in live and live[one.item].values[one.name] == one.value)
             and (one.key is None or (one.key, one.name, one.value) not in logged)
         ]
