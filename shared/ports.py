@@ -177,6 +177,8 @@ class ScanResult:
     new: int
     changed: int
     gone: int
+    remapped: int = 0
+    """Of `changed`: agreed under other fields, so that their stamps cannot be compared."""
 
 
 class Backlog(Protocol):

@@ -35,6 +35,10 @@ class ScanCounts(Protocol):
     @property
     def gone(self) -> int: ...
 
+    @property
+    def remapped(self) -> int:
+        """Of the changed ones: agreed under other fields. That a person changed the fields is no mass update."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -80,11 +84,12 @@ def _verdicts(settings: GuardSettings, counts: ScanCounts) -> Iterator[Verdict]:
             details=details,
         )
     compared = counts.ledger - counts.gone
-    if counts.changed >= settings.change_floor and counts.changed > compared * settings.max_change_share:
+    changed = counts.changed - counts.remapped
+    if changed >= settings.change_floor and changed > compared * settings.max_change_share:
         yield Verdict(
             kind=GuardKind.CHANGE_GUARD,
             explanation=(
-                f"{counts.changed:,} of {compared:,} rows changed since the last run, more than "
+                f"{changed:,} of {compared:,} rows changed since the last run, more than "
                 f"{settings.max_change_share:.0%}. That looks like a mass update, or like a changed type or collation. "
                 "Nothing was written. If it is meant, release this hold."
             ),

@@ -302,3 +302,18 @@ def test_what_is_due_by_schedule_is_started_once(world: World) -> None:
 
     assert str(started.definition) == definition != draft["id"]
     assert world.engine.start_due_runs() == []
+
+
+def test_new_fields_are_no_mass_update_and_a_mass_update_is_one(world: World) -> None:
+    definition = world.live(
+        guards={"change_floor": 5}, field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}]
+    )
+    world.run(definition)
+    world.post(f"/sync-definitions/{definition}/field-mappings", {"source_column_name": "qty"}, expect=201)
+
+    remapped = world.run(definition)
+    world.sql("update app.things set qty = qty + 1")
+    updated = world.run(definition)
+
+    assert (remapped["status"], written(remapped)) == ("COMPLETED", (0, 12, 0))
+    assert (updated["status"], updated["error_code"]) == ("HELD", "change_guard")

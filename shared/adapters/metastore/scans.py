@@ -81,7 +81,11 @@ class ScanStore:
             connection.execute(SQL["compared"], {"run": run, "differing": differing})
             # Of the rows that were scanned, all but the new ones and those without an agreement have a stamp.
             known = scanned - new - unsettled + gone
-            return ScanResult(scanned=scanned, ledger=known, new=new, changed=changed, gone=gone)
+            remapped = 0
+            if changed:
+                values = {"definition": definition.id, "mapping": definition.mapping_fingerprint}
+                ((remapped,),) = connection.execute(_for_run("remapped", run), values).fetchall()
+            return ScanResult(scanned=scanned, ledger=known, new=new, changed=changed, gone=gone, remapped=remapped)
 
         return self._metastore.transact(work)
 

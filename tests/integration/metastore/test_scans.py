@@ -24,7 +24,7 @@ from tests.integration.metastore.support import (
 @pytest.fixture
 def spec(definition):
     """Scans need a definition's id only."""
-    return SimpleNamespace(id=definition)
+    return SimpleNamespace(id=definition, mapping_fingerprint=b"fingerprint")
 
 
 @pytest.fixture
@@ -70,6 +70,15 @@ def test_a_scan_finds_new_changed_and_gone_rows_and_nothing_else(backlog, defini
     assert made == 3
     marked = {claimed.subject: claimed.reasons for claimed in claim(backlog, definition).subjects}
     assert marked == {row(2): {Reason.SCAN}, row(3): {Reason.ROW_GONE}, row(4): {Reason.SCAN}}
+
+
+def test_rows_that_were_agreed_under_other_fields_are_counted_apart(definition, scans, run, agree):
+    agree(entry(1, item_id=1, stamp=1), entry(2, item_id=2, stamp=2))
+    other = SimpleNamespace(id=definition, mapping_fingerprint=b"other fields")
+
+    result, made = scan(scans, other, run, {1: 1, 2: 20})
+
+    assert (result.changed, result.remapped, made) == (1, 1, 1)
 
 
 def test_the_second_scan_of_a_settled_table_marks_nothing(backlog, definition, scans, spec, run, agree):

@@ -63,6 +63,7 @@ class Counts:
     ledger: int
     changed: int = 0
     gone: int = 0
+    remapped: int = 0
 
 
 def kinds(counts, settings=SETTINGS):

@@ -72,6 +72,12 @@ select (select count(*) from {scan}), count(*), count(*) filter (where kind = 'n
        count(*) filter (where kind = 'g'), count(*) filter (where kind = 'u' and stamp is not null)
   from {differing}
 
+-- remapped --
+-- Differences of rows that were agreed under other fields: their stamp covered other columns and says nothing.
+select count(*) from {differing} d
+  join syncbridge.sync_ledger l on l.sync_def_id = %(definition)s::uuid and l.source_identity_hash = d.subject_hash
+ where d.kind = 'c' and l.mapping_fingerprint is distinct from %(mapping)s::bytea
+
 -- compared --
 -- How many differences have to be found again by the marks.
 update syncbridge.scan_tables set differing = %(differing)s::bigint where run_id = %(run)s::uuid
