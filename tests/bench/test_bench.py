@@ -36,6 +36,7 @@ def test_a_small_bench_ends_with_one_json_line_of_figures_beside_what_limits_the
     assert [bench[f"ru_per_{kind}_row"]["value"] for kind in ("created", "changed", "unchanged")] == [2, 2, 0]
 
 
+@pytest.mark.slow
 def test_an_unknown_bench_is_refused_with_the_names_there_are() -> None:
     ended = _run("--only", "nothing")
 

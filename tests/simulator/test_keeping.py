@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from infra.local.simulator import start
 from tests.simulator.client import Client, create
+
+pytestmark = pytest.mark.slow
 
 
 def _spawn(folder: Path, *options: str) -> tuple[subprocess.Popen[str], Client]:

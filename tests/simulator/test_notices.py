@@ -10,6 +10,8 @@ import pytest
 from tests.simulator.client import Client
 from tests.simulator.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:

@@ -110,7 +110,7 @@ def delete(
         "id": str(record.id),
         "state": deleted.state,
         "list": f"The list {record.target.list_name!r} and its items stay as they are: delete it in SharePoint if nobody "
-        "needs it, or empty it before another definition is to use it."
+        "needs it. Another definition takes it once it is empty and its description does not name this one any more."
         if record.target.list_id
         else "No list was provisioned.",
         "ledger": f"{gone['ledger']:,} entries were forgotten." if ledger == "forget" else "The ledger is kept.",

@@ -50,6 +50,13 @@ def translate(error: psycopg.Error) -> SyncError:
                 "run python -m shared.adapters.metastore.migrate",
                 code="schema_behind",
             )
+        case psycopg.ProgrammingError() if "connection info string" in str(error) or "URI" in str(error):
+            # libpq has not asked a server yet: it could not read the connection string.
+            return ConfigurationError(
+                "SYNCBRIDGE_METASTORE_DSN is no connection string: it looks like "
+                "postgresql://user@host/database or host=… dbname=… user=…",
+                code="metastore_dsn",
+            )
         case _ if isinstance(error, _AWAY):
             return MetastoreUnavailable(f"the metastore did not answer (SQLSTATE {state or 'none'})", sqlstate=state)
         case _:

@@ -112,6 +112,7 @@ class HoldStore:
 
         def work(connection: psycopg.Connection[TupleRow]) -> int:
             made = connection.execute(SQL["release_subjects"], values).rowcount
+            connection.execute(SQL["close_delete_guard"], {"definition": definition, "actor": actor})
             _audit(connection, actor, "deletes approved" if approve else "retried", definition, {"subjects": made})
             return made
 
@@ -124,6 +125,7 @@ class HoldStore:
         def work(connection: psycopg.Connection[TupleRow]) -> int:
             connection.execute(SQL["reject_ledger"], values)
             made = connection.execute(SQL["reject_marks"], values).rowcount
+            connection.execute(SQL["close_delete_guard"], {"definition": definition, "actor": actor})
             _audit(connection, actor, "deletes rejected", definition, {"subjects": made})
             return made
 

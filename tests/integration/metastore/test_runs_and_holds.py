@@ -159,3 +159,19 @@ def test_old_runs_go_and_those_under_way_stay(store: Metastore, kept: Definition
     ages = {name: timedelta(days=90) for name in ("runs", "conflicts", "tombstones")}
     assert Retention(store).sweep(**ages)["runs"] == 1
     assert [now.id] == [run.id for run in runs.list(kept, status=None, limit=5)]
+
+
+@pytest.mark.parametrize("approve", [True, False], ids=["approved", "rejected"])
+def test_the_delete_guards_hold_ends_when_every_delete_is_decided(
+    store: Metastore, kept: DefinitionId, sql: psycopg.Connection, approve: bool
+):
+    holds = HoldStore(store)
+    waiting(store, sql, kept, "AWAITING_APPROVAL")
+    holds.open(kept, replace(HOLD, kind="DELETE_GUARD", deletes_only=True), None)
+    holds.release_subjects(kept, SubjectState.AWAITING_APPROVAL, [Identity('["2"]')], approve=True, actor="ann")
+    assert len(holds.list(kept, released=False)) == 1
+    if approve:
+        holds.release_subjects(kept, SubjectState.AWAITING_APPROVAL, None, approve=True, actor="ann")
+    else:
+        holds.reject_subjects(kept, None, actor="ann")
+    assert not holds.list(kept, released=False)

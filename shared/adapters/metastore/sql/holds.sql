@@ -60,6 +60,12 @@ update syncbridge.sync_backlog
  where sync_def_id = %(definition)s and state = %(state)s
    and (%(identities)s::text[] is null or source_identity = any(%(identities)s::text[]))
 
+-- close_delete_guard --
+-- A person has decided about every delete that waited: the guard's hold has nothing left to hold.
+update syncbridge.holds h set released_at = clock_timestamp(), released_by = %(actor)s, release_reason = 'every delete was decided'
+ where h.sync_def_id = %(definition)s and h.kind = 'DELETE_GUARD' and h.released_at is null
+   and not exists (select 1 from syncbridge.sync_backlog b where b.sync_def_id = h.sync_def_id and b.state = 'AWAITING_APPROVAL')
+
 -- reject_ledger --
 -- Rejected deletes: the rows count as known to be gone, their items stay.
 update syncbridge.sync_ledger l set stamp = null

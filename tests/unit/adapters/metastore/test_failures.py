@@ -73,3 +73,13 @@ def test_the_drivers_error_stays_attached_for_the_log():
 def test_other_errors_pass():
     with pytest.raises(ZeroDivisionError), translated():
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("dsn", ["nonsense", "postgres//x", "postgresql://[::1/x"])
+def test_a_text_that_is_no_connection_string_is_called_one_without_being_shown(dsn):
+    with (
+        pytest.raises(ConfigurationError, match="SYNCBRIDGE_METASTORE_DSN is no connection string") as caught,
+        translated(),
+    ):
+        psycopg.connect(dsn)
+    assert dsn not in str(caught.value)
