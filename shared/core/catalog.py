@@ -106,7 +106,6 @@ class KnownSite:
     site_id: SiteId
     display_name: str
     web_url: str
-    is_teams_channel: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

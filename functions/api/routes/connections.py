@@ -62,12 +62,15 @@ def sites(
     engine: TheEngine,
     search: Annotated[str | None, Query(max_length=200, description="Words. Needs a right on all sites.")] = None,
     url: Annotated[str | None, Query(max_length=400, description="A site's address as the browser shows it.")] = None,
+    team: Annotated[
+        UUID | None, Query(description="A team's or group's id; its channels' sites go by address.")
+    ] = None,
 ) -> list[dict[str, Any]]:
-    """Sites found by words or by address, Teams' and private channels' among them; without either, those seen before."""
+    """Sites found by words, by address (private channels' too) or by team; without any, those that were seen before."""
     found = engine.stores.connections.get(ConnectionId(connection_id))
-    if search is None and url is None:
+    if search is None and url is None and team is None:
         return [_site(site) for site in engine.stores.inventory.sites(found.id)]
-    seen = engine.graphs.admin(found).find_sites(search=search, url=url)
+    seen = engine.graphs.admin(found).find_sites(search=search, url=url, team=team)
     engine.stores.inventory.save_sites(seen)
     return [_site(site) for site in seen]
 
@@ -152,5 +155,4 @@ def _site(site: KnownSite) -> dict[str, Any]:
         "site_id": site.site_id,
         "display_name": site.display_name,
         "web_url": site.web_url,
-        "is_teams_channel": site.is_teams_channel,
     }

@@ -1,12 +1,13 @@
 """One SharePoint connection as set-up sees it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.client import RU_SINGLE_READ, GraphClient, Request
 from shared.adapters.graph.provision import Provisioner
 from shared.adapters.graph.rights import check_rights
-from shared.adapters.graph.sites import lists_of, search_sites, site_at, why_unusable
+from shared.adapters.graph.sites import lists_of, search_sites, site_at, team_site, why_unusable
 from shared.core.catalog import Checked, Health, KnownList, KnownSite
 from shared.core.errors import ConfigurationError, Transient
 from shared.core.ids import ConnectionId, ListId, SiteId
@@ -39,12 +40,18 @@ class GraphAdmin:
             return Checked(health=Health.DEGRADED, details={"graph": error.message, "code": error.code}, at=now())
         return Checked(health=Health.HEALTHY, details={"graph": "Credentials are accepted."}, at=now())
 
-    def find_sites(self, *, search: str | None = None, url: str | None = None) -> Sequence[KnownSite]:
-        """By a browser's URL (always works where the site is granted), or by words. Exactly one of the two."""
-        if (search is None) == (url is None):
-            raise ConfigurationError("Sites are found by a URL or by words: give one of the two.", code="bad_search")
+    def find_sites(
+        self, *, search: str | None = None, url: str | None = None, team: UUID | None = None
+    ) -> Sequence[KnownSite]:
+        """By a browser's URL (always works where the site is granted), by words, or by a team's group id. One of them."""
+        if sum(given is not None for given in (search, url, team)) != 1:
+            raise ConfigurationError(
+                "Sites are found by a URL, by words or by a team's id: give one of them.", code="bad_search"
+            )
         if url is not None:
             return [site_at(self._client, self._connection, url)]
+        if team is not None:
+            return [team_site(self._client, self._connection, str(team))]
         return search_sites(self._client, self._connection, search or "")
 
     def lists(self, site_id: SiteId) -> Sequence[KnownList]:

@@ -33,7 +33,6 @@ class InventoryStore:
                         "site": site.site_id,
                         "display_name": site.display_name,
                         "web_url": site.web_url,
-                        "is_teams_channel": site.is_teams_channel,
                     },
                 )
 
@@ -46,9 +45,8 @@ class InventoryStore:
                 site_id=SiteId(site),
                 display_name=name,
                 web_url=url,
-                is_teams_channel=channel,
             )
-            for site, name, url, channel in rows
+            for site, name, url in rows
         ]
 
     def save_lists(self, lists: Sequence[KnownList]) -> None:

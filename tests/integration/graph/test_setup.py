@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_site_is_asked_for_in_one_way(rig: Rig) -> None:
 
 
 def test_a_teams_site_is_found_by_its_group(rig: Rig) -> None:
-    found = team_site(rig.client(), CONNECTION, "55555555-5555-5555-5555-555555555555")
+    (found,) = admin(rig).find_sites(team=UUID("55555555-5555-5555-5555-555555555555"))
     assert found.site_id in rig.sites.values()
     with pytest.raises(InvariantViolated):
         team_site(rig.client(), CONNECTION, "../x")

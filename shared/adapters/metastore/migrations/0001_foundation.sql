@@ -54,7 +54,6 @@ create table syncbridge.sharepoint_sites (
     site_id text not null,          -- host,site-collection GUID,web GUID
     display_name text not null,
     web_url text not null,
-    is_teams_channel boolean not null default false,
     discovered_at timestamptz not null default now(),
     primary key (connection_id, site_id)
 );

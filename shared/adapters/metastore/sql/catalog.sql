@@ -77,15 +77,15 @@ update syncbridge.sharepoint_connections
 
 -- put_site --
 -- A site that discovery saw.
-insert into syncbridge.sharepoint_sites (connection_id, site_id, display_name, web_url, is_teams_channel)
-values (%(connection)s, %(site)s, %(display_name)s, %(web_url)s, %(is_teams_channel)s)
+insert into syncbridge.sharepoint_sites (connection_id, site_id, display_name, web_url)
+values (%(connection)s, %(site)s, %(display_name)s, %(web_url)s)
 on conflict (connection_id, site_id) do update
-   set display_name = excluded.display_name, web_url = excluded.web_url, is_teams_channel = excluded.is_teams_channel,
+   set display_name = excluded.display_name, web_url = excluded.web_url,
        discovered_at = now()
 
 -- sites --
 -- Sites that discovery saw, by their address.
-select site_id, display_name, web_url, is_teams_channel from syncbridge.sharepoint_sites
+select site_id, display_name, web_url from syncbridge.sharepoint_sites
  where connection_id = %(connection)s order by web_url
 
 -- put_list --
