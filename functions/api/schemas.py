@@ -1,6 +1,6 @@
 """What the control API takes and gives. Every document refuses unknown members; secrets go in and never come out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -155,6 +155,12 @@ class GuardsIn(Document):
     min_rows_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_change_share: Annotated[float, Field(ge=0, le=1)] = 0.9
     change_floor: Count = 1000
+    max_writes_per_row: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=30, description="The loop breaker: writes to one row within the window before it is parked."
+    )
+    loop_window: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))] = Field(
+        default=timedelta(minutes=10), description="ISO 8601 duration."
+    )
 
 
 class DefinitionIn(Document):

@@ -128,8 +128,9 @@ class GuardSettings:
     max_change_share: float = 0.9
     """More than this share of rows changed at once, of at least `change_floor` rows, holds the definition."""
     change_floor: int = 1000
-    max_writes_per_row: int = 10
-    """The loop breaker: writes to one row within `loop_window` before it is parked."""
+    max_writes_per_row: int = 30
+    """The loop breaker: writes to one row within `loop_window` before it is parked. More than a row that changes before
+    every run of the shortest schedule needs."""
     loop_window: timedelta = timedelta(minutes=10)
 
 

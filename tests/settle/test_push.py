@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
+from shared.core.definition import GuardSettings
 from shared.core.errors import ListGone, RowsHidden
 from shared.core.items import CreateItem, DeleteItem, NotSent, PatchItem, Refused
 from shared.core.ledger import EntryState
@@ -384,6 +385,7 @@ def test_another_item_with_a_rows_unique_value_parks_the_row(world: World):
 
 
 def test_a_row_that_is_written_again_and_again_is_set_aside(world: World):
+    world.definition = replace(world.definition, guards=GuardSettings(max_writes_per_row=10))
     world.source.put("1", a="0")
     world.push()
     for n in range(1, 30):
