@@ -125,7 +125,7 @@ def test_deletes_over_the_allowance_are_explained_in_figures():
 
 
 def test_a_row_that_is_written_too_often_loops():
-    assert [loops(writes, SETTINGS) for writes in (0, 9, 10, 11)] == [False, False, True, True]
+    assert [loops(writes, SETTINGS) for writes in (0, 29, 30, 31)] == [False, False, True, True]
 
 
 def test_every_state_has_its_moves():
