@@ -281,6 +281,7 @@ class RunOut(Document):
     queued_at: datetime
     start_time: datetime | None
     end_time: datetime | None
+    seconds: float | None = Field(description="From begin to end.")
     items_processed: int
     items_failed: int
     created: int
@@ -294,7 +295,7 @@ class RunOut(Document):
     ru: int
     requests: int
     captured: dict[str, Any]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = Field(description="Why it did what it did, or nothing.")
     error_code: str | None
     error_message: str | None
     backlog: dict[str, Any] | None = None

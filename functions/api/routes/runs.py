@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from functions.api.deps import Actor, TheEngine
+from functions.api.schemas import RunOut
 from shared.core.ids import DefinitionId, RunId
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -17,15 +18,15 @@ def runs(
     definition_id: UUID | None = None,
     status: Annotated[str | None, Query(pattern="^[A-Z_]+$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> list[dict[str, Any]]:
+) -> list[RunOut]:
     wanted = None if definition_id is None else DefinitionId(definition_id)
-    return [engine.run_view(record) for record in engine.stores.runs.list(wanted, status=status, limit=limit)]
+    return [RunOut(**engine.run_view(record)) for record in engine.stores.runs.list(wanted, status=status, limit=limit)]
 
 
 @router.get("/{run_id}")
-def run(run_id: UUID, engine: TheEngine) -> dict[str, Any]:
+def run(run_id: UUID, engine: TheEngine) -> RunOut:
     """With the backlog and an estimate of the time left while it is under way. `notes` say why it did what it did."""
-    return engine.run_view(engine.stores.runs.get(RunId(run_id)), progress=True)
+    return RunOut(**engine.run_view(engine.stores.runs.get(RunId(run_id)), progress=True))
 
 
 @router.get("/{run_id}/failures")
@@ -37,6 +38,6 @@ def failures(
 
 
 @router.post("/{run_id}/cancel")
-def cancel(run_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+def cancel(run_id: UUID, engine: TheEngine, actor: Actor) -> RunOut:
     """The run stops at its next page; what is left stays in the backlog for the next one."""
-    return engine.run_view(engine.cancel_run(RunId(run_id), actor=actor))
+    return RunOut(**engine.run_view(engine.cancel_run(RunId(run_id), actor=actor)))
