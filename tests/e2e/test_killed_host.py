@@ -108,15 +108,14 @@ def seen(running: Running, instance: str, wanted: Callable[[list[dict[str, Any]]
     return history
 
 
-def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_with_one_gapless_history(running):
-    work = running.work()
-    instance_id = setup.register_database(work)
+def defined(running: Running, work: Work) -> str:
+    """A definition of the projects; its id."""
     connection = setup.register_sharepoint(work, running.stack.tenant)
-    definition = setup.define(
+    return setup.define(
         work,
         {
             "name": "Projects",
-            "source_instance_id": instance_id,
+            "source_instance_id": setup.register_database(work),
             "source_schema": "business",
             "source_table_name": "projects",
             "sharepoint_connection_id": connection,
@@ -125,6 +124,30 @@ def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_wi
             "field_mappings": setup.mappings(COLUMNS, title="name"),
         },
     )["id"]
+
+
+def test_the_schedule_tick_starts_what_is_due_in_the_host(running):
+    work = running.work()
+    definition = defined(running, work)
+    setup.provision(work, definition)
+
+    httpx.post(
+        f"{running.stack.host_url}/admin/functions/schedule_tick",
+        headers={"x-functions-key": running.stack.state.host_key},
+        json={"input": ""},
+        timeout=60,
+    ).raise_for_status()
+
+    [run] = work.api.get("/runs", definition_id=definition)
+    assert run["trigger"] == "SCHEDULE"
+    ended = work.api.finished(run["id"], seconds=120)
+    assert (ended["status"], ended["created"]) == ("COMPLETED", ROWS)
+    work.api.close()
+
+
+def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_with_one_gapless_history(running):
+    work = running.work()
+    definition = defined(running, work)
     ready = setup.provision(work, definition)
 
     started = work.api.post(f"/ops/sync/{definition}")
