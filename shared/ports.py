@@ -1,6 +1,6 @@
 """What the engine needs of the world, as Protocols that adapters satisfy without inheriting."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,10 +23,10 @@ from shared.core.ids import (
     RunId,
     Stamp,
 )
-from shared.core.items import DeltaPage, Item, ItemWrite, Look, Outcome
+from shared.core.items import DeltaEntry, DeltaPage, Item, ItemWrite, Look, Outcome
 from shared.core.ledger import LedgerEntry
-from shared.core.runs import ConflictRecord, RunCounts, WatermarkCursor
-from shared.core.source import Row
+from shared.core.runs import ConflictRecord, DeltaCursor, RunCounts, WatermarkCursor
+from shared.core.source import Row, RowChange, RowOutcome, TransactionFate
 
 
 class Clock(Protocol):
@@ -89,6 +89,43 @@ class SourceTables(Protocol):
     def estimated_rows(self, spec: SourceSpec) -> int: ...
 
 
+class RowTransaction(Protocol):
+    """One open transaction that writes rows of one table: all of them, or none. Used once, by one thread."""
+
+    @property
+    def transaction(self) -> str:
+        """`system identifier/timeline/xid`. Durable: a server that crashes does not hand this id out again."""
+
+    def apply(self, changes: Sequence[RowChange]) -> Mapping[UUID, RowOutcome]:
+        """Locks, compares versions, writes, and reads back; an outcome for every op. Once per transaction.
+
+        Unless every outcome is Wrote, nothing may be committed: the caller closes the transaction. Raises RowRejected
+        when a constraint or a trigger refuses something (of one change: this one; of several: nobody can say which) and
+        PreconditionFailed when another transaction was in the way; then too the transaction is over."""
+
+    def commit(self) -> None:
+        """Raises Doubt when the answer is lost, RowRejected when the server refused at COMMIT (nothing is written)."""
+
+    def close(self) -> None:
+        """Rolls back what was not committed. Never raises."""
+
+
+class RowWriter(Protocol):
+    """Writing one PostgreSQL database: ordinary and partitioned tables. Raises as SourceTables does."""
+
+    def begin(self, spec: SourceSpec) -> RowTransaction: ...
+
+    def fate(self, transactions: Collection[str]) -> Mapping[str, TransactionFate]:
+        """What became of each transaction, by its `transaction`."""
+
+    def reserve(self, spec: SourceSpec, count: int) -> Sequence[Identity]:
+        """Identities that no row has, from the key's sequence or by making UUIDs, for rows to be inserted. Numbers that
+        are not used leave gaps. Raises ConfigurationError when the key can be made neither way."""
+
+    def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
+        """The identities of key texts, as PostgreSQL prints them; None: no value of the key's type."""
+
+
 # ---------------------------------------------------------------- the list
 
 
@@ -143,6 +180,21 @@ class Confirmation:
     """What this conclusion adds to its run's figures, if it is written."""
     marks: tuple[Mark, ...] = ()
     """Other subjects that became due by this conclusion, in the same transaction."""
+    bind: "Binding | None" = None
+    """An item subject's: which row it stands for from now on."""
+    quarrel: bool = False
+    """What was written undoes somebody else's write, or follows one the other way: the loop breaker counts it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """An entry for another identity than the subject's own, written only if that identity has no entry, or still the
+    tombstone that was read. When it has another one by now, nothing of the conclusion is written and the subject stays
+    due."""
+
+    entry: LedgerEntry
+    expected: MarkNumber | None
+    """`confirmed` of the tombstone that was read; None: there was no entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +325,56 @@ class Cursors(Protocol):
         marks: Sequence[Mark],
     ) -> bool:
         """Marks and cursor in one transaction; False: the cursor was not `expected` any more, nothing was written."""
+
+
+class ListCursors(Protocol):
+    def get_delta(self, definition: DefinitionId, list_id: ListId) -> DeltaCursor | None: ...
+
+    def advance_delta(
+        self,
+        definition: SyncDefinition,
+        *,
+        expected: DeltaCursor | None,
+        new: DeltaCursor | None,
+        marks: Sequence[Mark],
+    ) -> Mapping[bytes, MarkNumber] | None:
+        """Marks and token in one transaction: the numbers that the marks have now, by subject key. None: the token was
+        not `expected` any more, nothing was written. `new` None: the token is forgotten (an enumeration follows)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnumerationResult:
+    """What comparing a whole list with the ledger found, in one snapshot of ledger and claims."""
+
+    listed: int
+    """Items in the list."""
+    known: int
+    """Entries with an item that stands for their row."""
+    new: int
+    """Items that no entry stands for."""
+    changed: int
+    """Items whose eTag is not the ledger's."""
+    gone: int
+    """Entries whose item was not seen."""
+    claimed: int
+    """Rows that somebody held at that moment: what will be confirmed is not in the ledger yet."""
+
+
+class Enumerations(Protocol):
+    """The unlogged table of one run's enumeration, in the metastore."""
+
+    def start(self, definition: SyncDefinition, run: RunId) -> None:
+        """An empty table; that of an earlier attempt of the same run is dropped."""
+
+    def load(self, run: RunId, entries: Sequence[DeltaEntry]) -> None:
+        """One page; an item that repeats counts once, with its last eTag."""
+
+    def compare(self, definition: SyncDefinition, run: RunId) -> EnumerationResult: ...
+
+    def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
+        """Marks what differs, in hash order, a chunk per transaction; each mark takes a number."""
+
+    def drop(self, run: RunId) -> None: ...
 
 
 class Budget(Protocol):

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from shared.core.ids import ClaimToken, ETag, MarkNumber, Subject
+from shared.core.items import Item
 
 
 class Lane(IntEnum):
@@ -79,6 +80,18 @@ class Claimed:
     news: ETag | None = None
     approved: bool = False
     """A person approved the delete that this subject waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """An item that a capture had in hand when it made a mark: it saves settle a reading, and is never stored.
+
+    It may be used only if the subject's mark is still `number` and its ledger entry was confirmed before `since`, the
+    number that was taken before the page was requested; each alone is not enough."""
+
+    item: Item
+    number: MarkNumber
+    since: MarkNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

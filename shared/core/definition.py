@@ -143,7 +143,7 @@ class SourceSpec:
     relation: RelationKind
     key: SourceKey
     columns: tuple[SourceColumn, ...]
-    """Mapped columns that the source has, in mapping order; the stamp covers the pushed ones."""
+    """The columns of the fields that take part in the mode, in mapping order; the stamp covers all of them."""
     scope: Scope | None = None
     soft_delete_column: SourceColumn | None = None
     cursor_column: SourceColumn | None = None

@@ -22,11 +22,11 @@ from enum import StrEnum
 from shared.core.definition import (
     ConflictPolicy,
     DeletePolicy,
-    FieldMapping,
     ForeignPolicy,
     SyncDefinition,
     SyncMode,
 )
+from shared.core.flows import Flow, flows_of
 from shared.core.ids import Digest, FieldNo
 from shared.core.ledger import EntryState
 
@@ -36,14 +36,6 @@ Digests = Mapping[FieldNo, Digest]
 class Side(StrEnum):
     ROW = "ROW"
     ITEM = "ITEM"
-
-
-class Flow(StrEnum):
-    """Which way a field may be written, mode and direction taken together."""
-
-    BOTH = "BOTH"
-    TO_ITEM = "TO_ITEM"
-    TO_ROW = "TO_ROW"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +60,7 @@ def policy_of(definition: SyncDefinition) -> Policy:
         if mapping.group is not None:
             groups.setdefault(mapping.group, []).append(mapping.no)
     return Policy(
-        flows={
-            mapping.no: flow for mapping in definition.fields if (flow := _flow(mapping, definition.mode)) is not None
-        },
+        flows=flows_of(definition.fields, definition.mode, definition.source.key),
         groups=tuple(tuple(members) for members in groups.values()),
         conflict=definition.conflict_policy,
         row_deleted=definition.row_deleted,
@@ -79,18 +69,6 @@ def policy_of(definition: SyncDefinition) -> Policy:
         writes_rows=definition.mode is not SyncMode.ONE_WAY_PUSH,
         writes_items=definition.mode is not SyncMode.ONE_WAY_PULL,
     )
-
-
-def _flow(mapping: FieldMapping, mode: SyncMode) -> Flow | None:
-    match mode:
-        case SyncMode.ONE_WAY_PUSH:
-            return Flow.TO_ITEM if mapping.pushes else None
-        case SyncMode.ONE_WAY_PULL:
-            return Flow.TO_ROW if mapping.pulls else None
-        case SyncMode.TWO_WAY if mapping.pushes and mapping.pulls:
-            return Flow.BOTH
-        case SyncMode.TWO_WAY:
-            return Flow.TO_ITEM if mapping.pushes else Flow.TO_ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from shared.core.definition import DefinitionState, FieldMapping, SourceSpec, SyncDefinition, TargetList
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError
+from shared.core.flows import flows_of
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint, scope_fingerprint
 from shared.core.scope_text import parse
@@ -104,8 +105,9 @@ def compiled(record: DefinitionRecord) -> SyncDefinition:
 def source_spec(record: DefinitionRecord) -> SourceSpec:
     """What the source adapter needs; there before the list is."""
     columns: dict[str, SourceColumn] = {}
+    flows = flows_of(record.fields, record.draft.mode, record.key)
     for mapping in record.fields:
-        if mapping.pushes:
+        if mapping.no in flows:
             columns.setdefault(mapping.source.name, mapping.source)
     return SourceSpec(
         instance_id=record.instance_id,

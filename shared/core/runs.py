@@ -82,6 +82,14 @@ class WatermarkCursor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaCursor:
+    """Where the changes of a list go on: Graph's whole link, opaque; with the fingerprint of what was asked for."""
+
+    token: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRun:
     """A run that is queued or running."""
 

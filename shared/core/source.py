@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 from shared.core.ids import Identity, RowVersion, Stamp
 
@@ -83,3 +84,65 @@ class Row:
     soft_deleted: bool = False
     values: Mapping[str, str | None] = field(repr=False)
     """Column name -> text form; never in a log or a repr."""
+
+
+# ---------------------------------------------------------------- writes to rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertRow:
+    op: UUID
+    identity: Identity
+    values: Mapping[str, str | None] = field(repr=False)
+    """Column name -> text form, as PostgreSQL reads it in the column's type; the key's columns are added from `identity`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRow:
+    op: UUID
+    identity: Identity
+    version: RowVersion
+    """The xmin that was read: the row is written only while it has it."""
+    values: Mapping[str, str | None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRow:
+    op: UUID
+    identity: Identity
+    version: RowVersion
+
+
+RowChange = InsertRow | UpdateRow | DeleteRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrote:
+    """`row`: as it reads back in a new statement of the same transaction, before COMMIT, when every trigger has run;
+    None: it is not there (a delete, or a trigger removed it)."""
+
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Not written: the row has another version, is gone, or (an insert) is there already. Look again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Not written: somebody else holds the row's lock. Users are never made to wait; the row stays due."""
+
+
+RowOutcome = Wrote | Moved | Busy
+
+
+class TransactionFate(StrEnum):
+    """What became of a source transaction whose COMMIT got no answer (pg_xact_status)."""
+
+    COMMITTED = "COMMITTED"
+    ABORTED = "ABORTED"
+    PENDING = "PENDING"
+    """In progress."""
+    UNKNOWN = "UNKNOWN"
+    """Another server or timeline, or too old: only values can be compared."""

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from shared.core.decision_tables import FIELD_CASES, UNIT_CASES, FieldCase, UnitCase
 from shared.core.definition import ConflictPolicy, DeletePolicy, ForeignPolicy
+from shared.core.flows import Flow
 from shared.core.ids import Digest, FieldNo
 from shared.core.ledger import EntryState
-from shared.core.reconcile import Flow, Merge, Policy, Reading, Side, reconcile
+from shared.core.reconcile import Merge, Policy, Reading, Side, reconcile
 
 ONE = FieldNo(1)
 
