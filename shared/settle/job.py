@@ -1,10 +1,10 @@
 """What one settle activity is given, and what it reports."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.core.backlog import Lane
+from shared.core.backlog import Lane, Observation
 from shared.core.definition import SyncDefinition
 from shared.core.ids import RunId
 from shared.core.runs import RunCounts
@@ -48,6 +48,8 @@ class Job:
     run: RunId | None
     lanes: Sequence[Lane] = tuple(Lane)
     limits: Limits = field(default_factory=Limits)
+    observations: Mapping[bytes, Observation] = field(default_factory=dict)
+    """By subject key: items that a capture of this activity had in hand. They save readings and may be left unused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
