@@ -13,6 +13,7 @@ from shared.adapters.hosts import HostRules
 from shared.adapters.metastore.budget import BudgetStore
 from shared.adapters.metastore.migrations import check
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.queue import StorageQueues
 from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
 from shared.captures.command import mark_keys, mark_matching
 from shared.core.backlog import BacklogCounts, Lane, Reason
@@ -26,8 +27,8 @@ from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
 from shared.core.scope import Scope
 from shared.handles import POSTGRES_AUDIENCE, Graphs, Secrets, Sources, ceiling_of, timing_within
-from shared.ports import Clock, HoldRequest, IdSource
-from shared.process import RandomIds, SystemClock, identity_token
+from shared.ports import Clock, HoldRequest, IdSource, Queue
+from shared.process import RandomIds, SystemClock, identity_token, own_credential
 from shared.settings import Settings
 from shared.settle.holds import hold_for
 from shared.settle.job import Limits, Tools
@@ -48,6 +49,9 @@ class Engine:
         self.metastore = metastore
         hosts = HostRules(allowed=settings.allowed_hosts)
         self.stores = stores_of(metastore)
+        self.queue: Queue = StorageQueues(
+            settings.queue_connection, service=settings.queue_service, credential=own_credential
+        )
         self.sources = Sources(
             secrets=secrets, hosts=hosts, pool_size=settings.pool_size, identity_token=identity_token
         )
@@ -91,6 +95,7 @@ class Engine:
         self.graphs.open()
 
     def close(self) -> None:
+        self.queue.close()
         self.graphs.close()
         self.sources.close()
         self.metastore.close()

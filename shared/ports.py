@@ -400,6 +400,17 @@ class Runs(Protocol):
         """A sentence that explains what the run did or why it did nothing."""
 
 
+class Queue(Protocol):
+    """Durable queues: a message arrives at least once, in any order, and waits until somebody takes it."""
+
+    def put(self, name: str, message: str) -> None:
+        """`message`: JSON of identifiers, never of row values; at most 48 KiB in UTF-8. Returns once it is durable.
+
+        Raises QueueUnavailable (it may have arrived all the same), ConfigurationError, PermissionMissing."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest:
     kind: str

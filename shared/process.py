@@ -33,7 +33,7 @@ def identity_token(audience: str) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
     try:
-        return str(_credential().get_token(f"{audience}/.default").token)
+        return str(own_credential().get_token(f"{audience}/.default").token)
     except ClientAuthenticationError:  # its message lists what was tried, addresses of the platform among it
         raise ConfigurationError(
             f"this process has no identity that gets a token for {audience}: give the app a managed identity, or choose "
@@ -43,7 +43,7 @@ def identity_token(audience: str) -> str:
 
 
 @functools.cache
-def _credential() -> Any:
+def own_credential() -> Any:
     """One per process: it keeps the tokens that it was given until they run out."""
     from azure.identity import DefaultAzureCredential
 

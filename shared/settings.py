@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -53,6 +54,13 @@ DECLARED: tuple[Setting, ...] = (
         default="UseDevelopmentStorage=true",
         secret=True,
         meaning="Storage connection of the queues cdc-changes and graph-notifications.",
+    ),
+    Setting(
+        name="SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri",
+        kind=str,
+        default="",
+        meaning="The queue service's https URL, such as https://account.queue.core.windows.net: the app's identity is used "
+        "then, here and by the queue triggers, and SYNCBRIDGE_QUEUE_CONNECTION is left out.",
     ),
     Setting(
         name="SYNCBRIDGE_ALLOWED_HOSTS",
@@ -139,6 +147,8 @@ class Settings:
     secret_key: bytes = field(repr=False)
     key_vault_url: str
     queue_connection: str = field(repr=False)
+    queue_service: str
+    """The queue service's URL; empty: the connection string is used."""
     allowed_hosts: tuple[str, ...]
     company: str
     lease: timedelta
@@ -176,6 +186,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         secret_key=read["secret_key"],
         key_vault_url=read["key_vault_url"],
         queue_connection=read["queue_connection"],
+        queue_service=read["queue_connection__queueserviceuri"],
         allowed_hosts=read["allowed_hosts"],
         company=read["company"],
         lease=timedelta(seconds=read["lease_seconds"]),
@@ -217,8 +228,14 @@ def _contradictions(read: Mapping[str, Any]) -> list[str]:
     problems = []
     if read["metastore_auth"] not in ("PASSWORD", "ENTRA"):
         problems.append("SYNCBRIDGE_METASTORE_AUTH is PASSWORD or ENTRA.")
+    if read["queue_connection__queueserviceuri"] and not _https(read["queue_connection__queueserviceuri"]):
+        problems.append("SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri is an https URL without a path.")
     if read["lease_seconds"] < 2 * read["request_seconds"]:
         problems.append("SYNCBRIDGE_LEASE_SECONDS has to be at least twice SYNCBRIDGE_REQUEST_SECONDS.")
     if read["surface_seconds"] < read["request_seconds"]:
         problems.append("SYNCBRIDGE_SURFACE_SECONDS cannot be shorter than SYNCBRIDGE_REQUEST_SECONDS.")
     return problems
+
+
+def _https(text: str) -> bool:
+    return re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", text) is not None

@@ -1,7 +1,8 @@
 """What can go wrong, grouped by what the caller can do next.
 
 SyncError
-├── Transient            the same call may work later: Throttled, SourceUnavailable, MetastoreUnavailable, GraphUnavailable
+├── Transient            the same call may work later: Throttled, SourceUnavailable, MetastoreUnavailable, GraphUnavailable,
+│                        QueueUnavailable
 ├── Doubt                no answer to a write: it may have landed, may land later, or never
 ├── Superseded           somebody else holds the claim: stop quietly
 ├── PreconditionFailed   an eTag or a row version moved: look again and decide again
@@ -88,6 +89,10 @@ class MetastoreUnavailable(Transient):
 
 class GraphUnavailable(Transient):
     code = "graph_unavailable"
+
+
+class QueueUnavailable(Transient):
+    code = "queue_unavailable"
 
 
 class Doubt(SyncError):

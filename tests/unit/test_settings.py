@@ -37,6 +37,7 @@ def test_every_setting_reaches_the_settings():
         SYNCBRIDGE_SECRET_KEY=KEY,
         SYNCBRIDGE_KEY_VAULT_URL="https://v.vault.azure.net",
         SYNCBRIDGE_QUEUE_CONNECTION="queue",
+        SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri="https://account.queue.core.windows.net",
         SYNCBRIDGE_ALLOWED_HOSTS=" 10.0.0.5, DB.internal:5432 ,",
         SYNCBRIDGE_COMPANY="Acme",
         SYNCBRIDGE_LEASE_SECONDS="60.5",
@@ -52,6 +53,7 @@ def test_every_setting_reaches_the_settings():
     )
     assert settings.secret_key == bytes(range(32))
     assert (settings.key_vault_url, settings.queue_connection) == ("https://v.vault.azure.net", "queue")
+    assert settings.queue_service == "https://account.queue.core.windows.net"
     assert settings.allowed_hosts == ("10.0.0.5", "db.internal:5432")
     assert (settings.company, settings.page_size, settings.pool_size) == ("Acme", 50, 3)
     assert (settings.lease, settings.request_timeout) == (timedelta(seconds=60.5), timedelta(seconds=20))
@@ -90,8 +92,10 @@ def test_a_key_that_is_not_32_bytes_is_refused_and_not_shown(text):
     [
         ({"SYNCBRIDGE_LEASE_SECONDS": "100", "SYNCBRIDGE_REQUEST_SECONDS": "51"}, "at least twice"),
         ({"SYNCBRIDGE_SURFACE_SECONDS": "79"}, "cannot be shorter"),
+        ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "http://account.queue.core.windows.net"}, "https URL"),
+        ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "https://account.queue.core.windows.net/q?x"}, "https URL"),
     ],
-    ids=["lease", "surface"],
+    ids=["lease", "surface", "plain http", "path"],
 )
 def test_settings_that_contradict_each_other_are_refused(more, named):
     (problem,) = problems(**more)
