@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,31 +26,80 @@ class FakeSource:
     reads: int = 0
     _version: dict[str, int] = field(default_factory=dict)
     _clock: int = 0
+    _locks: dict[str, object] = field(default_factory=dict)
+    _waiting: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
 
     def put(self, key: str, **values: str | None) -> Identity:
-        self._clock += 1
-        blank = dict.fromkeys(self.columns)
-        self.rows[key] = {"id": key, **blank, **self.rows.get(key, {}), **values}
-        self._version[key] = self._clock
+        """A user writes a row. Where the engine's transaction holds it, the user waits: it happens when that ends."""
+
+        def write() -> None:
+            blank = dict.fromkeys(self.columns)
+            self.store(key, {"id": key, **blank, **self.rows.get(key, {}), **values}, None)
+
+        self._when_free(key, write)
         return identity_of([key])
 
     def delete(self, key: str) -> Identity:
-        del self.rows[key]
+        """A user deletes a row, waiting as in `put`."""
+        self._when_free(key, lambda: self.store(key, None, None))
         return identity_of([key])
 
+    def _when_free(self, key: str, write: Callable[[], None]) -> None:
+        if key in self._locks:
+            self._waiting.append((key, write))
+        else:
+            write()
+
+    # -- what FakeWriter does to it
+
+    def store(self, key: str, values: Mapping[str, str | None] | None, version: int | None) -> None:
+        """A committed row; values None: a delete. `version` None: a new one."""
+        if values is None:
+            self.rows.pop(key, None)
+            return
+        self.rows[key] = dict(values)
+        self._version[key] = self.next_version() if version is None else version
+
+    def next_version(self) -> int:
+        self._clock += 1
+        return self._clock
+
+    def version(self, key: str) -> RowVersion:
+        return RowVersion(str(self._version[key]))
+
+    def holder(self, key: str) -> object | None:
+        """The open transaction that has written the row."""
+        return self._locks.get(key)
+
+    def lock(self, key: str, holder: object) -> None:
+        self._locks[key] = holder
+
+    def unlock(self, holder: object) -> None:
+        """A transaction has ended: its rows are free, and who waited goes on in order."""
+        self._locks = {key: other for key, other in self._locks.items() if other is not holder}
+        waiting, self._waiting = self._waiting, []
+        for key, write in waiting:
+            self._when_free(key, write)
+
     def stamp(self, key: str) -> Stamp:
-        shown = repr((sorted(self.rows[key].items()), key in self.soft_deleted)).encode()
+        return self._stamp(key, self.rows[key])
+
+    def _stamp(self, key: str, values: Mapping[str, str | None]) -> Stamp:
+        shown = repr((sorted(values.items()), key in self.soft_deleted)).encode()
         return Stamp(struct.unpack(">q", hashlib.blake2b(shown, digest_size=8).digest())[0])
 
-    def _row(self, key: str) -> Row:
+    def row(self, key: str, values: Mapping[str, str | None], version: RowVersion) -> Row:
         return Row(
             identity=identity_of([key]),
-            stamp=self.stamp(key),
-            version=RowVersion(str(self._version[key])),
+            stamp=self._stamp(key, values),
+            version=version,
             in_scope=key not in self.out_of_scope,
             soft_deleted=key in self.soft_deleted,
-            values=dict(self.rows[key]),
+            values=dict(values),
         )
+
+    def _row(self, key: str) -> Row:
+        return self.row(key, self.rows[key], self.version(key))
 
     @contextmanager
     def copy_stamps(self, spec: SourceSpec) -> Iterator[Iterator[bytes]]:
