@@ -25,18 +25,18 @@ CALLS = {
     "datetime.utcnow": (),
     "datetime.today": (),
     "date.today": (),
-    "time.time": ("shared/engine.py", "shared/process.py"),
-    "time.monotonic": ("shared/engine.py", "shared/process.py"),
+    "time.time": ("shared/process.py",),
+    "time.monotonic": ("shared/process.py",),
     "time.perf_counter": (),
     "time.sleep": (),
     "random.random": (),
     "random.choice": (),
     "random.randint": (),
-    "uuid4": ("shared/engine.py", "shared/process.py", "shared/adapters/metastore/holds.py"),
+    "uuid4": ("shared/process.py", "shared/adapters/metastore/holds.py"),
 }
 """Calls that make a function depend on when and where it runs, and the only files of the product that may make them."""
 
-COMPOSITION = {"shared/engine.py", "shared/handles.py", "shared/process.py"}
+COMPOSITION = {"shared/handles.py", "shared/process.py"}
 """What a process keeps open is wired here."""
 
 DYNAMIC_SQL = {"shared/adapters/postgres/statements.py"}

@@ -1,0 +1,77 @@
+"""What people ask for: marks by hand, holds released, runs looked at and cancelled."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from shared.captures.command import mark_keys, mark_matching
+from shared.core.backlog import BacklogCounts, Lane, Reason
+from shared.core.estimate import Workload, estimate
+from shared.core.ids import DefinitionId, Identity, RunId
+from shared.core.runs import RunRecord, RunStatus
+from shared.core.scope import Scope
+from shared.engine.parts import Parts
+from shared.handles import ceiling_of
+from shared.usecases.overview import run_document
+from shared.usecases.steps import drive
+
+
+class ByHand(Parts):
+    """The control API's questions and orders that are none of the catalog."""
+
+    def cancel_run(self, run: RunId, *, actor: str) -> RunRecord:
+        """The steps that are under way finish their page; nothing new is started. A run that has ended stays as it is."""
+        self.stores.runs.finish(run, RunStatus.CANCELLED, code="cancelled", message=f"cancelled by {actor}")
+        return self.stores.runs.get(run)
+
+    def run_view(self, record: RunRecord, *, progress: bool = False) -> dict[str, Any]:
+        """A run for people; with its backlog and the time left at the budget's pace while it is under way."""
+        view = run_document(record)
+        if progress and record.status in (RunStatus.QUEUED, RunStatus.RUNNING):
+            counts = self.stores.backlog.counts(record.definition)
+            definition = self.stores.definitions.get(record.definition)
+            cost = estimate(Workload(updates=counts.due + counts.later), ceiling_of(self.connection_of(definition)))
+            view["backlog"] = _counts(counts)
+            view["eta_seconds"] = round(cost.time.total_seconds(), 1)
+        return view
+
+    def backlog_of(self, definition: DefinitionId) -> dict[str, Any]:
+        self.stores.definitions.get(definition)
+        return _counts(self.stores.backlog.counts(definition))
+
+    def mark_keys(self, definition: DefinitionId, identities: Sequence[Identity], *, reason: Reason) -> int:
+        _, spec = self.definition(definition)
+        return drive(mark_keys(spec, identities, backlog=self.stores.backlog, reason=reason, lane=Lane.BACKFILL))
+
+    def mark_rows(self, definition: DefinitionId, condition: Scope | None, *, reason: Reason) -> int:
+        record, spec = self.definition(definition)
+        return drive(
+            mark_matching(
+                spec,
+                condition,
+                source=self.sources.tables(self.instance_of(record)),
+                backlog=self.stores.backlog,
+                reason=reason,
+                lane=Lane.BACKFILL,
+            )
+        )
+
+    def release_hold(self, hold: UUID, *, reason: str, actor: str) -> dict[str, Any]:
+        """Releasing SCOPE_CHANGED agrees to the scope that the hold was about, and to no later one."""
+        released = self.stores.holds.release(hold, reason=reason, actor=actor)
+        if released["kind"] == "SCOPE_CHANGED":
+            scope = bytes.fromhex(released["details"]["scope"])
+            self.stores.definitions.agree_scope(DefinitionId(released["definition_id"]), scope, actor=actor)
+        return released
+
+
+def _counts(counts: BacklogCounts) -> dict[str, Any]:
+    return {
+        "due": counts.due,
+        "later": counts.later,
+        "parked": counts.parked,
+        "awaiting_approval": counts.awaiting_approval,
+        "held": counts.held,
+        "next_due_at": counts.next_due_at,
+        "oldest_marked_at": counts.oldest_marked_at,
+    }

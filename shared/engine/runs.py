@@ -1,0 +1,183 @@
+"""Runs of one definition: started, captured, settled, finished. What the activities and the schedule tick call."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.adapters.graph.client import GraphClient
+from shared.core.definition import ChangeDetection
+from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
+from shared.core.ids import DefinitionId, RunId
+from shared.core.record import DefinitionRecord
+from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
+from shared.core.schedule import next_due, parse_schedule, zone_of
+from shared.engine.parts import Parts
+from shared.ports import HoldRequest
+from shared.settle.holds import hold_for
+from shared.usecases.choosing import capture_of
+from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, scope_hold, why_not
+from shared.usecases.steps import Captured, Settled, capture, settle
+
+
+class RunSteps(Parts):
+    """The steps of runs, each bounded in time."""
+
+    def start_run(
+        self, definition: DefinitionId, *, trigger: str, requested_by: str, run_type: RunType = RunType.PUSH
+    ) -> tuple[ActiveRun, bool]:
+        """The new run, or the one that is under way. Raises Conflicting when the definition does not run now."""
+        refusal = why_not(self.stores.definitions.get(definition))
+        if refusal is not None:
+            raise refusal
+        return self.stores.runs.start(
+            definition, run_type, trigger=trigger, requested_by=requested_by, run_id=RunId(self.ids.uuid())
+        )
+
+    def begin_run(self, definition: DefinitionId, run: RunId) -> int | None:
+        """How many settle activities the run may have; None: it is not to go on."""
+        if not self.stores.runs.begin(run, orchestration=f"run-{run.hex}"):
+            return None
+        record = self.stores.definitions.get(definition)
+        request = scope_hold(record)
+        if request is not None and why_not(record) is None:
+            self.stores.holds.open(definition, request, run)
+        blocking = self.stores.holds.blocking(definition)
+        if blocking or why_not(record) is not None:
+            self._finish(run, ending(record, blocking, held=False, error=None, failed_items=False))
+            return None
+        return record.draft.settle_concurrency
+
+    def capture(self, definition: DefinitionId, run: RunId) -> Captured:
+        record, spec = self.definition(definition)
+        stores = self.stores
+        kind = capture_of(
+            spec,
+            scan_seconds=record.scan_seconds,
+            interval=self._interval(record),
+            since_scan=stores.runs.since_scan(definition, run),
+        )
+        began = self.clock.monotonic()
+        try:
+            found = capture(
+                spec,
+                run,
+                kind,
+                source=self.sources.tables(self.instance_of(record)),
+                scans=stores.scans,
+                holds=stores.holds,
+                cursors=stores.cursors,
+                ledger=stores.ledger,
+            )
+        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            self._stopped(definition, run, error)
+            return Captured(capture=kind.value.lower(), numbers={}, notes=(error.message,), held=True)
+        seconds = self.clock.monotonic() - began
+        if kind is ChangeDetection.SCAN:
+            stores.definitions.set_scan_seconds(definition, seconds)
+        stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, list(found.notes))
+        return found
+
+    def settle(self, definition: DefinitionId, run: RunId) -> Settled:
+        """Settles until nothing is due or the activity's time is over. The run's state, the definition's version and
+        the holds are looked at between any two pages."""
+        record, spec = self.definition(definition)
+        if not self.stores.runs.goes_on(run, version=record.version) or why_not(record) is not None:
+            return _nothing(None)
+        client: GraphClient | None = None
+        try:
+            lane = lane_of(self.stores.runs.get(run).trigger)
+            client = self.graphs.client(self.connection_of(record), lane)
+            return settle(
+                spec,
+                run,
+                self.tools(record, spec, client),
+                limits=self.limits(),
+                seconds=self.settings.activity.total_seconds(),
+                go_on=lambda: self.stores.runs.goes_on(run, version=record.version),
+            )
+        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            self._stopped(definition, run, error)
+            return _nothing(hold_for(error))
+        finally:
+            if client is not None:
+                self.stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
+
+    def finish_run(
+        self, definition: DefinitionId, run: RunId, *, held: bool, error: tuple[str, str] | None, patient: bool = False
+    ) -> float | None:
+        """Ends the run; None. Or, with `patient`, seconds to wait first: rows whose writes got no answer are claimed
+        until the lease is over, and the run is not done before they are settled."""
+        stores = self.stores
+        end = ending(
+            stores.definitions.get(definition),
+            stores.holds.blocking(definition),
+            held=held,
+            error=error,
+            failed_items=stores.runs.failed_items(run),
+        )
+        over = end.status not in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+        if patient and not over and (wait := self._until_leases_end(definition)) is not None:
+            return wait
+        self._finish(run, end)
+        return None
+
+    def _finish(self, run: RunId, end: Ending) -> None:
+        self.stores.runs.finish(run, end.status, code=end.code, message=end.message)
+
+    def _until_leases_end(self, definition: DefinitionId) -> float | None:
+        """Seconds until the next subject that somebody holds, or that waits shortly, is due; None: there is none."""
+        due = self.stores.backlog.counts(definition).next_due_at
+        if due is None:
+            return None
+        seconds = (due - self.stores.backlog.now()).total_seconds()
+        return max(seconds, 0.0) + 0.5 if seconds <= self.settings.lease.total_seconds() else None
+
+    def _stopped(self, definition: DefinitionId, run: RunId, error: SyncError) -> None:
+        """What only a person can mend holds the definition, whoever notices it."""
+        self.stores.holds.open(definition, hold_for(error), run)
+
+    def unfinished_runs(self) -> Sequence[ActiveRun]:
+        return self.stores.runs.unfinished()
+
+    def abandon_run(self, definition: DefinitionId, run: RunId) -> None:
+        del definition
+        self.stores.runs.finish(
+            run,
+            RunStatus.FAILED,
+            code="orchestration_ended",
+            message="the run's orchestration ended without finishing it; what was left stays in the backlog",
+        )
+
+    def start_due_runs(self) -> list[ActiveRun]:
+        """Starts a run for every definition whose time has come; several ticks at once start each of them once."""
+        now = self.clock.now()
+        started = []
+        for record in self.stores.definitions.due(now):
+            following = next_due(
+                parse_schedule(record.draft.schedule),
+                last=now,
+                now=now,
+                zone=zone_of(record.draft.schedule_zone),
+            )
+            if not self.stores.definitions.set_next_run(record.id, was=record.next_run_at, next_run=following):
+                continue
+            try:
+                run, created = self.start_run(record.id, trigger=SCHEDULED, requested_by="schedule")
+            except Conflicting:  # paused meanwhile, or its list waits to be provisioned: the definition says so
+                continue
+            if created:
+                started.append(run)
+        return started
+
+    def _interval(self, record: DefinitionRecord) -> timedelta:
+        """Between two runs by the schedule; what AUTO measures a scan against."""
+        schedule, zone, now = (
+            parse_schedule(record.draft.schedule),
+            zone_of(record.draft.schedule_zone),
+            self.clock.now(),
+        )
+        first = next_due(schedule, last=now, now=now, zone=zone)
+        return next_due(schedule, last=first, now=first, zone=zone) - first
+
+
+def _nothing(hold: HoldRequest | None) -> Settled:
+    return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold, more=False)
