@@ -1,0 +1,169 @@
+"""What people did on both sides, in order, with what they saw when they did it: pure, no servers, no product code.
+
+A subject is a row and its item together. It is named after the row's key ("row 7"), or after the item ("item 12") as
+long as nobody has seen a key on that item; `linked` says that the two are one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tests.simulation.twoway.terms import Side, Value
+
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A person wrote a value into a field. `replaced`: what stood there and was read; absent for new rows and items."""
+
+    at: int
+    side: Side
+    who: str
+    name: str
+    value: Value
+    replaced: tuple[Value, ...] = ()
+    fresh: bool = False
+    """Nobody had used the value before: wherever it shows up, it is this edit's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A person removed a row or an item, having read its values."""
+
+    at: int
+    side: Side
+    who: str
+    values: Values
+    agreed: bool
+    """Both sides were equal, and the engine had said so: nothing raced this delete."""
+
+
+@dataclass(slots=True)
+class History:
+    at: int = 0
+    """Grows with every event, those of workers too: what is older has a smaller number."""
+    edits: list[Edit] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
+    links: dict[int, str] = field(default_factory=dict)
+    """Item -> key of its row, as seen on the item."""
+    pairs: set[tuple[str, tuple[Value, ...]]] = field(default_factory=set)
+    """Subject and the group's values as a person left them on one side."""
+    sighted: dict[int, str | None] = field(default_factory=dict)
+    """Items that somebody saw alive, with the key on them."""
+    added: set[int] = field(default_factory=set)
+    """Items that people made."""
+    remarks: dict[int, str] = field(default_factory=dict)
+    """Item -> what a person wrote into the column that nobody maps."""
+
+    def tick(self) -> int:
+        self.at += 1
+        return self.at
+
+    # ---- names
+
+    def linked(self, item: int, key: str | None) -> None:
+        if key is not None:
+            self.links[item] = key
+
+    def seen(self, item: int, key: str | None) -> None:
+        self.sighted[item] = key if key is not None else self.sighted.get(item)
+        self.linked(item, key)
+
+    def subject(self, who: str) -> str:
+        """The name that holds now."""
+        kind, _, number = who.partition(" ")
+        return f"row {self.links[int(number)]}" if kind == "item" and int(number) in self.links else who
+
+    # ---- what people do
+
+    def put(self, key: str, before: Values | None, after: Values, fresh: Iterable[str], group: tuple[str, ...]) -> None:
+        """A user inserts a row, or changes one."""
+        self._edited(Side.ROW, row_name(key), before, after, fresh, group)
+
+    def removed(self, key: str, before: Values, *, agreed: bool) -> None:
+        self.deletions.append(Deletion(self.tick(), Side.ROW, row_name(key), dict(before), agreed))
+
+    def added_item(self, item: int, values: Values, fresh: Iterable[str], group: tuple[str, ...]) -> None:
+        self.added.add(item)
+        self.seen(item, None)
+        self._edited(Side.ITEM, item_name(item), None, values, fresh, group)
+
+    def typed(
+        self,
+        item: int,
+        key: str | None,
+        before: Values,
+        after: Values,
+        fresh: Iterable[str],
+        group: tuple[str, ...],
+    ) -> None:
+        self.seen(item, key)
+        self._edited(Side.ITEM, self._name(item, key), before, after, fresh, group)
+
+    def deleted_item(self, item: int, key: str | None, before: Values, *, agreed: bool) -> None:
+        self.seen(item, key)
+        self.deletions.append(Deletion(self.tick(), Side.ITEM, self._name(item, key), dict(before), agreed))
+        self.remarks.pop(item, None)
+
+    def restored(self, item: int, key: str | None, values: Values, group: tuple[str, ...]) -> None:
+        """Bringing an item back is typing its values once more: those nobody answered on the other side are somebody's
+        own again."""
+        who = self._name(item, key)
+        fresh = {name for name, value in values.items() if self._unanswered(who, name, value)}
+        self.seen(item, key)
+        self._edited(Side.ITEM, who, None, values, fresh, group)
+
+    def _edited(
+        self, side: Side, who: str, before: Values | None, after: Values, fresh: Iterable[str], group: tuple[str, ...]
+    ) -> None:
+        now, known = self.tick(), set(fresh)
+        for name, value in after.items():
+            replaced = () if before is None else (before.get(name),)
+            if before is None or before.get(name) != value:
+                self.edits.append(Edit(now, side, who, name, value, replaced, name in known))
+        if group:
+            left = {**(before or {}), **after}
+            self.pairs.add((who, tuple(left.get(name) for name in group)))
+
+    def _unanswered(self, who: str, name: str, value: Value) -> bool:
+        subject = self.subject(who)
+        mine = [e for e in self.of(subject, name) if e.side is Side.ITEM and e.fresh and e.value == value]
+        if not mine:
+            return False
+        since = mine[-1].at
+        return not any(e.at > since and value in e.replaced for e in self.of(subject, name)) and not any(
+            d.at > since and d.side is Side.ROW and d.values.get(name) == value for d in self.deleted(subject)
+        )
+
+    def _name(self, item: int, key: str | None) -> str:
+        return item_name(item) if key is None else row_name(key)
+
+    # ---- what can be asked
+
+    def of(self, subject: str, name: str | None = None) -> Iterator[Edit]:
+        return (e for e in self.edits if self.subject(e.who) == subject and (name is None or e.name == name))
+
+    def deleted(self, subject: str, side: Side | None = None) -> list[Deletion]:
+        return [d for d in self.deletions if self.subject(d.who) == subject and (side is None or d.side is side)]
+
+    def touched(self, subject: str, names: Iterable[str], side: Side) -> int:
+        """When a person last wrote one of these fields on that side; -1: never."""
+        wanted = set(names)
+        return max((e.at for e in self.of(subject) if e.side is side and e.name in wanted), default=-1)
+
+    def last_touch(self, subject: str) -> int:
+        return max(
+            [e.at for e in self.of(subject)] + [d.at for d in self.deleted(subject)],
+            default=-1,
+        )
+
+    def subjects(self) -> set[str]:
+        return {self.subject(e.who) for e in self.edits} | {self.subject(d.who) for d in self.deletions}
+
+
+def row_name(key: str) -> str:
+    return f"row {key}"
+
+
+def item_name(item: int) -> str:
+    return f"item {item}"
