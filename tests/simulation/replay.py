@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.simulation.run import STEPS, Run, run_seed
+from tests.simulation.run import Run, run_seed
+from tests.simulation.schedule import STEPS
 from tests.simulation.stage import own_stage
 
 

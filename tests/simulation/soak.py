@@ -9,7 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.simulation.run import STEPS, run_seed
+from tests.simulation.run import run_seed
+from tests.simulation.schedule import STEPS
 from tests.simulation.stage import own_stage
 
 

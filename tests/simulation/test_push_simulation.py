@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.postgres import Databases
-from tests.simulation.run import USED, Outcome, run_seed
+from tests.simulation.run import USED, run_seed
+from tests.simulation.schedule import Outcome
 from tests.simulation.stage import Stage, borrowed_stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
