@@ -159,6 +159,12 @@ class Conflicting(ConfigurationError):
     code = "conflict"
 
 
+class MessageRejected(ConfigurationError):
+    """A queue's message that cannot be read. It is kept with its reason until a person has decided about it."""
+
+    code = "message_rejected"
+
+
 class PermissionMissing(ConfigurationError):
     """`remedy`: the SQL or the grant that gives the right."""
 
@@ -190,6 +196,12 @@ class RowsHidden(SafetyStop):
 
 class InvariantViolated(SyncError):
     code = "invariant_violated"
+
+
+class StreamMalformed(InvariantViolated):
+    """What a source's change stream sent is not what its protocol says. Nothing of it is believed."""
+
+    code = "stream_malformed"
 
 
 def disposition(error: BaseException) -> Disposition:
