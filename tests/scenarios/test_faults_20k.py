@@ -13,9 +13,10 @@ import pytest
 from shared.adapters.metastore.scans import ScanStore
 from shared.core.ids import identity_hash, sync_key
 from tests.fixtures.postgres import Databases
+from tests.simulation.ground import LEASE, SURFACE, identity
 from tests.simulation.model import COLUMNS, KEY
 from tests.simulation.stage import borrowed_stage
-from tests.simulation.world import LEASE, SURFACE, World, identity
+from tests.simulation.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

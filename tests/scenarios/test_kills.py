@@ -16,8 +16,9 @@ import pytest
 
 from shared.core.boundaries import Boundary
 from tests.fixtures.postgres import Databases
+from tests.simulation.ground import LEASE, SURFACE
 from tests.simulation.stage import Stage, borrowed_stage
-from tests.simulation.world import LEASE, SURFACE, World
+from tests.simulation.world import World
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
