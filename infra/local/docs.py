@@ -14,7 +14,7 @@ from functions.api.app import create_app
 from functions.api.problems import status_of
 from shared.core.backoff import DEFAULT, SCHEDULES
 from shared.core.columns import DEFAULTS
-from shared.core.decision_tables import FIELD_CASES, UNIT_CASES, UnitCase
+from shared.core.decision_tables import FIELD_CASES, GROUP_CASES, UNIT_CASES, FieldCase, UnitCase
 from shared.core.errors import SyncError, disposition
 from shared.core.estimate import TIERS, WRITE
 from shared.core.lifecycle import DEFINITION_MOVES, RUN_MOVES
@@ -71,7 +71,7 @@ def field_decisions() -> str:
             case.base,
             case.row,
             case.item,
-            case.policy if case.logged and case.base != "-" and case.flow == "BOTH" else "",
+            case.policy if _contested(case) else "",
             case.write or "nothing",
             case.logged or "",
             case.words,
@@ -81,26 +81,46 @@ def field_decisions() -> str:
     return table(("flow", "agreed", "row", "item", "policy", "written", "logged", "in words"), rows)
 
 
+def _contested(case: FieldCase) -> bool:
+    """Whether the conflict policy decides."""
+    return case.flow == "BOTH" and bool(case.logged)
+
+
+def group_decisions() -> str:
+    rows = [
+        (
+            *(", ".join(letters) for letters in (case.base, case.row, case.item)),
+            case.policy if case.logged else "",
+            case.write or "nothing",
+            str(case.logged or ""),
+            case.words,
+        )
+        for case in GROUP_CASES
+    ]
+    return table(("agreed", "row", "item", "policy", "written", "values logged", "in words"), rows)
+
+
 def unit_decisions() -> str:
     rows = [
         (
             case.mode,
             case.state,
             case.base,
-            case.row,
+            "left out" if case.left_out else case.row,
             case.item,
             _policy(case),
             _spaced(case.decision),
+            case.logged,
             case.words,
         )
         for case in UNIT_CASES
     ]
-    return table(("mode", "ledger", "agreed", "row", "item", "policy", "decision", "in words"), rows)
+    return table(("mode", "ledger", "agreed", "row", "item", "policy", "decision", "logged", "in words"), rows)
 
 
 def _policy(case: UnitCase) -> str:
     """What of the case's policies the decision hangs on."""
-    if case.row == "-" and case.item != "-" and case.state == "-":
+    if case.row == "-" and case.item != "-" and case.state in ("-", "BOUND", "TOMBSTONE") and not case.ours:
         return "" if case.mode == "ONE_WAY_PUSH" else f"foreign_items {case.foreign}"
     if case.state != "SETTLED" or (case.row == "-") == (case.item == "-"):
         return ""
@@ -182,6 +202,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "types": types,
     "field-decisions": field_decisions,
+    "group-decisions": group_decisions,
     "unit-decisions": unit_decisions,
     "errors": errors,
     "retries": retries,

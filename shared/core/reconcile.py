@@ -11,7 +11,8 @@ Per field, with base b, row value r and item value i:
     neither edited, r ≠ i      the item holds our own late copy of an older row: write r to the item
 
 "Edited" means: differs from the base (or has none). An item's value that a write of ours without an answer may have
-left there is not an edit.
+left there is not an edit, and an empty value is none in a field that is new to a row and an item which have agreed
+before: whichever side has a value there gives it to the other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from shared.core.definition import (
     SyncDefinition,
     SyncMode,
 )
+from shared.core.digests import NULL_DIGEST
 from shared.core.flows import Flow, flows_of
 from shared.core.ids import Digest, FieldNo
 from shared.core.ledger import EntryState
@@ -52,6 +54,8 @@ class Policy:
     foreign: ForeignPolicy = ForeignPolicy.IGNORE
     writes_rows: bool = False
     writes_items: bool = True
+    system: frozenset[FieldNo] = frozenset()
+    """Fields of SharePoint's own columns: never written to an item."""
 
 
 def policy_of(definition: SyncDefinition) -> Policy:
@@ -68,6 +72,7 @@ def policy_of(definition: SyncDefinition) -> Policy:
         foreign=definition.foreign_items,
         writes_rows=definition.mode is not SyncMode.ONE_WAY_PUSH,
         writes_items=definition.mode is not SyncMode.ONE_WAY_PULL,
+        system=frozenset(mapping.no for mapping in definition.fields if mapping.is_system_field),
     )
 
 
@@ -80,6 +85,10 @@ class Reading:
     base: Digests | None
     row: Digests | None
     """None: no row in scope."""
+    row_left_out: bool = False
+    """There is a row, and the filter or the soft-delete column leaves it out: none can be inserted in its place."""
+    row_kept: bool = False
+    """The tombstone remembers this very row: by policy it was left without an item, and has not changed since."""
     item: Digests | None
     """None: no item."""
     ours: Mapping[FieldNo, frozenset[Digest]] = field(default_factory=dict)
@@ -99,7 +108,8 @@ class FieldConflict:
     no: FieldNo
     winner: Side
     rule: str
-    """The policy that decided; ONE_WAY where the field does not flow the loser's way."""
+    """The policy that decided. ONE_WAY: the field does not flow the loser's way. EDIT_SURVIVES: what lost is a delete.
+    ROW_DELETED, ROW_LEFT_OUT, ITEM_DELETED: an edit went with its row or item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +132,9 @@ class CreateTheItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsertTheRow:
+    conflicts: tuple[FieldConflict, ...] = ()
     survives: bool = False
+    """An edited item whose row was deleted: the edit survives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +146,7 @@ class DeleteTheItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteTheRow:
-    pass
+    conflicts: tuple[FieldConflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +203,17 @@ def _merge(reading: Reading, policy: Policy) -> Merge:
         row_edited = any(_row_edited(reading, no) for no in unit)
         item_edited = any(_item_edited(reading, no) for no in unit)
         flow = _unit_flow(unit, policy)
+        if flow is Flow.TO_ROW and _list_starts_empty(reading, differing, policy):
+            to_item.update(differing)  # as a new item starts from what the row has
+            continue
         winner, rule = _winner(reading, policy, flow, row_edited=row_edited, item_edited=item_edited)
         (to_item if winner is Side.ROW else to_row).update(differing)
         lost = item_edited if winner is Side.ROW else row_edited
         if lost:
+            # A group is one value: where it loses, every member that differs is kept, or it could not be brought back.
             edited = _item_edited if winner is Side.ROW else _row_edited
-            conflicts += [FieldConflict(no=no, winner=winner, rule=rule) for no in differing if edited(reading, no)]
+            losing = differing if len(unit) > 1 else [no for no in differing if edited(reading, no)]
+            conflicts += [FieldConflict(no=no, winner=winner, rule=rule) for no in losing]
     return Merge(
         to_item=frozenset(to_item),
         to_row=frozenset(to_row),
@@ -235,48 +252,80 @@ def _item_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
     by_person = (reading.state is EntryState.SETTLED and not reading.item_deleted_by_us) or (
         reading.state is EntryState.BOUND
     )
-    if not policy.writes_items:
+    if reading.row_kept:
         return Leave(side=Side.ROW)
     if not by_person:
-        return CreateTheItem()
-    edited = any(_row_edited(reading, no) for no in reading.row or {})
+        return CreateTheItem() if policy.writes_items else Leave(side=Side.ROW)
+    edited = [no for no in reading.row or {} if _row_edited(reading, no)]
+    wanted = [no for no in edited if policy.flows[no] is not Flow.TO_ROW]
+    if wanted and policy.writes_items:
+        return CreateTheItem(conflicts=_outlived(wanted, Side.ROW, policy.item_deleted, policy), survives=True)
+    lost = _log(edited, Side.ITEM, "ITEM_DELETED")
     match policy.item_deleted:
-        case DeletePolicy.PROPAGATE if policy.writes_rows and not edited:
-            return DeleteTheRow()
+        case DeletePolicy.PROPAGATE if policy.writes_rows:
+            return DeleteTheRow(conflicts=lost)
         case DeletePolicy.PROPAGATE | DeletePolicy.RECREATE:
-            return CreateTheItem(survives=edited)
+            return CreateTheItem() if policy.writes_items else Leave(side=Side.ROW)
         case DeletePolicy.KEEP:
-            return CreateTheItem(survives=True) if edited else Leave(side=Side.ROW)
-        case DeletePolicy.APPROVE if edited:
-            return CreateTheItem(survives=True)
+            return Leave(side=Side.ROW)
         case DeletePolicy.APPROVE if approved:
-            return DeleteTheRow() if policy.writes_rows else CreateTheItem()
-        case _:
+            return DeleteTheRow(conflicts=lost) if policy.writes_rows else CreateTheItem()
+        case DeletePolicy.APPROVE:
             return Ask(delete=Side.ROW if policy.writes_rows else None)
 
 
 def _row_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
-    changed = [no for no in reading.item or {} if _item_edited(reading, no)]
-    if reading.state is EntryState.TOMBSTONE and reading.created_by_us and not changed:
+    edited = [no for no in reading.item or {} if _item_edited(reading, no)]
+    wanted = [no for no in edited if policy.flows[no] is not Flow.TO_ITEM]
+    inserts = policy.writes_rows and not reading.row_left_out
+    if reading.state is EntryState.TOMBSTONE and reading.created_by_us and not edited and policy.writes_items:
         return DeleteTheItem(ghost=True)
     if reading.state not in (EntryState.SETTLED, EntryState.CREATING, EntryState.MOVING):
-        if policy.writes_rows and policy.foreign is ForeignPolicy.INSERT:
+        if inserts and policy.foreign is ForeignPolicy.INSERT:
             return InsertTheRow()
         return Leave(side=Side.ITEM, foreign=True)
-    if changed and policy.writes_rows:
-        return InsertTheRow(survives=True)
-    lost = tuple(FieldConflict(no=no, winner=Side.ROW, rule="ROW_DELETED") for no in changed)
+    if wanted and inserts:
+        return InsertTheRow(conflicts=_outlived(wanted, Side.ITEM, policy.row_deleted, policy), survives=True)
+    lost = _log(edited, Side.ROW, "ROW_LEFT_OUT" if reading.row_left_out else "ROW_DELETED")
     match policy.row_deleted:
-        case _ if not policy.writes_items:
-            return Leave(side=Side.ITEM)
-        case DeletePolicy.PROPAGATE:
+        case DeletePolicy.PROPAGATE if policy.writes_items:
             return DeleteTheItem(conflicts=lost)
-        case DeletePolicy.RECREATE if policy.writes_rows:
-            return InsertTheRow()
-        case DeletePolicy.KEEP | DeletePolicy.RECREATE:
+        case DeletePolicy.PROPAGATE | DeletePolicy.RECREATE:
+            return InsertTheRow() if inserts else Leave(side=Side.ITEM)
+        case DeletePolicy.KEEP:
             return Leave(side=Side.ITEM)
+        case DeletePolicy.APPROVE if approved:
+            if policy.writes_items:
+                return DeleteTheItem(conflicts=lost)
+            return InsertTheRow() if inserts else Leave(side=Side.ITEM)
         case DeletePolicy.APPROVE:
-            return DeleteTheItem(conflicts=lost) if approved else Ask(delete=Side.ITEM)
+            return Ask(delete=Side.ITEM if policy.writes_items else None)
+
+
+def _outlived(
+    edited: Iterable[FieldNo], winner: Side, deleted: DeletePolicy, policy: Policy
+) -> tuple[FieldConflict, ...]:
+    """An edit won over a delete. Where the policy does not carry deletes over anyway, there was no contest."""
+    contested = deleted in (DeletePolicy.PROPAGATE, DeletePolicy.APPROVE) and policy.writes_rows and policy.writes_items
+    return _log(edited, winner, "EDIT_SURVIVES") if contested else ()
+
+
+def _log(fields: Iterable[FieldNo], winner: Side, rule: str) -> tuple[FieldConflict, ...]:
+    return tuple(FieldConflict(no=no, winner=winner, rule=rule) for no in fields)
+
+
+def _list_starts_empty(reading: Reading, fields: Iterable[FieldNo], policy: Policy) -> bool:
+    """Whether list columns that only flow to the row are new to this item, have no value yet, and can be given one."""
+    item = reading.item or {}
+    return policy.writes_items and all(
+        no not in policy.system and _new_and_empty(reading, no, item.get(no)) for no in fields
+    )
+
+
+def _new_and_empty(reading: Reading, no: FieldNo, digest: Digest | None) -> bool:
+    """No value, in a field that was mapped after row and item had agreed."""
+    settled = reading.state is EntryState.SETTLED and reading.base is not None
+    return settled and no not in (reading.base or {}) and digest in (None, NULL_DIGEST)
 
 
 def _differs(base: Digests | None, no: FieldNo, digest: Digest) -> bool:
@@ -285,12 +334,16 @@ def _differs(base: Digests | None, no: FieldNo, digest: Digest) -> bool:
 
 def _row_edited(reading: Reading, no: FieldNo) -> bool:
     digest = (reading.row or {}).get(no)
-    return digest is not None and _differs(reading.base, no, digest)
+    if digest is None or _new_and_empty(reading, no, digest):
+        return False
+    return _differs(reading.base, no, digest)
 
 
 def _item_edited(reading: Reading, no: FieldNo) -> bool:
     digest = (reading.item or {}).get(no)
-    return digest is not None and _differs(reading.base, no, digest) and digest not in reading.ours.get(no, frozenset())
+    if digest is None or _new_and_empty(reading, no, digest):
+        return False
+    return _differs(reading.base, no, digest) and digest not in reading.ours.get(no, frozenset())
 
 
 def _units(row: Digests, policy: Policy) -> Iterable[tuple[FieldNo, ...]]:

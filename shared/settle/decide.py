@@ -32,6 +32,8 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
             state=work.state,
             base=work.base,
             row=_digests(work.row_values) if present else None,
+            row_left_out=row is not None and not present,
+            row_kept=_kept(work),
             item=_item_digests(work),
             ours=_ours(work),
             item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
@@ -39,6 +41,17 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
         ),
         policy,
         approved=work.claimed.approved,
+    )
+
+
+def _kept(work: Work) -> bool:
+    """Whether the row was left without an item when it was as it is now."""
+    known = work.known
+    return (
+        work.state is EntryState.TOMBSTONE
+        and work.row is not None
+        and known is not None
+        and known.stamp == work.row.stamp
     )
 
 

@@ -1,27 +1,45 @@
 """The reconciler, from its own decision tables and by the laws of a merge."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.decision_tables import FIELD_CASES, UNIT_CASES, FieldCase, UnitCase
+from shared.core.decision_tables import FIELD_CASES, GROUP_CASES, NEW, UNIT_CASES, FieldCase, GroupCase, UnitCase
 from shared.core.definition import ConflictPolicy, DeletePolicy, ForeignPolicy
+from shared.core.digests import NULL_DIGEST
 from shared.core.flows import Flow
 from shared.core.ids import Digest, FieldNo
 from shared.core.ledger import EntryState
-from shared.core.reconcile import Merge, Policy, Reading, Side, reconcile
+from shared.core.reconcile import (
+    Merge,
+    Policy,
+    Reading,
+    Side,
+    reconcile,
+)
 
-ONE = FieldNo(1)
+ONE, TWO = FieldNo(1), FieldNo(2)
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+TIMES: dict[str, dict[str, Any]] = {
+    "": {},
+    "row": {"row_time": NOON + timedelta(seconds=1), "item_time": NOON},
+    "item": {"row_time": NOON, "item_time": NOON + timedelta(seconds=1)},
+    "tie": {"row_time": NOON + timedelta(milliseconds=1), "item_time": NOON},
+    "ours": {"row_time": NOON, "item_time": NOON + timedelta(hours=1), "item_time_is_ours": True},
+    "unknown": {"row_time": None, "item_time": NOON},
+}
 
 
 def digest(letter: str) -> Digest:
-    return Digest(letter.encode() * 16)
+    return NULL_DIGEST if letter == "empty" else Digest(letter.encode() * 16)
 
 
 def held(letter: str) -> dict[FieldNo, Digest] | None:
-    return None if letter == "-" else {ONE: digest(letter)}
+    return None if letter == "-" else {} if letter == NEW else {ONE: digest(letter)}
 
 
 @pytest.mark.parametrize("case", FIELD_CASES, ids=lambda case: case.words)
@@ -36,6 +54,7 @@ def test_a_field_is_decided_as_its_table_says(case: FieldCase):
             row=held(case.row),
             item=held(case.item),
             ours={ONE: frozenset({digest(case.ours)})} if case.ours else {},
+            **TIMES[case.times],
         ),
         policy,
     )
@@ -45,25 +64,48 @@ def test_a_field_is_decided_as_its_table_says(case: FieldCase):
     assert (case.write, case.logged) == (written, logged)
 
 
+@pytest.mark.parametrize("case", GROUP_CASES, ids=lambda case: case.words)
+def test_a_group_is_decided_as_its_table_says(case: GroupCase):
+    def both(letters: str) -> dict[FieldNo, Digest]:
+        return {ONE: digest(letters[0]), TWO: digest(letters[1])}
+
+    policy = Policy(
+        flows={ONE: Flow.BOTH, TWO: Flow.BOTH},
+        groups=((ONE, TWO),),
+        conflict=ConflictPolicy(case.policy),
+        writes_rows=True,
+    )
+    reading = Reading(state=EntryState.SETTLED, base=both(case.base), row=both(case.row), item=both(case.item))
+    decision = reconcile(reading, policy)
+    assert isinstance(decision, Merge)
+    written = "item" if decision.to_item else "row" if decision.to_row else ""
+    assert (case.write, case.logged) == (written, len(decision.conflicts))
+    assert not (decision.to_item and decision.to_row)
+
+
 @pytest.mark.parametrize("case", UNIT_CASES, ids=lambda case: f"{case.mode}: {case.words}")
 def test_a_unit_is_decided_as_its_table_says(case: UnitCase):
-    two_way = case.mode == "TWO_WAY"
+    flow = {"TWO_WAY": Flow.BOTH, "ONE_WAY_PUSH": Flow.TO_ITEM, "ONE_WAY_PULL": Flow.TO_ROW}[case.mode]
     policy = Policy(
-        flows={ONE: Flow.BOTH if two_way else Flow.TO_ITEM},
+        flows={ONE: flow},
         row_deleted=DeletePolicy(case.row_deleted),
         item_deleted=DeletePolicy(case.item_deleted),
         foreign=ForeignPolicy(case.foreign),
-        writes_rows=two_way,
+        writes_rows=case.mode != "ONE_WAY_PUSH",
+        writes_items=case.mode != "ONE_WAY_PULL",
     )
     reading = Reading(
         state=None if case.state == "-" else EntryState(case.state),
         base=held(case.base),
         row=held(case.row),
         item=held(case.item),
+        row_left_out=case.left_out,
         ours={ONE: frozenset({digest(case.ours)})} if case.ours else {},
         created_by_us=bool(case.ours),
     )
-    assert case.decision == type(reconcile(reading, policy)).__name__
+    decision = reconcile(reading, policy, approved=case.approved)
+    rules = [] if isinstance(decision, Merge) else [conflict.rule for conflict in getattr(decision, "conflicts", ())]
+    assert (case.decision, [case.logged] if case.logged else []) == (type(decision).__name__, rules)
 
 
 def test_a_persons_edit_that_a_delete_takes_along_is_logged():
@@ -81,7 +123,7 @@ def test_an_approved_delete_is_done():
 
 
 FIELDS = [FieldNo(n) for n in range(1, 5)]
-letters = st.sampled_from("abc")
+letters = st.sampled_from(["a", "b", "c", "empty"])
 sides = st.fixed_dictionaries({no: letters.map(digest) for no in FIELDS})
 bases = st.one_of(st.none(), st.dictionaries(st.sampled_from(FIELDS), letters.map(digest)))
 flows = st.fixed_dictionaries({no: st.sampled_from(Flow) for no in FIELDS})
@@ -120,6 +162,8 @@ def test_a_value_that_loses_was_edited_and_stands_in_the_log(base, row, item):
     logged = {conflict.no for conflict in decision.conflicts}
     for no in FIELDS:
         both_edited = (base or {}).get(no) != row[no] and (base or {}).get(no) != item[no]
+        if base is not None and no not in base and NULL_DIGEST in (row[no], item[no]):
+            both_edited = False  # a new field, and one side has nothing to say
         assert (no in logged) == (row[no] != item[no] and both_edited)
         if no in logged:
             assert new_item[no] == row[no]
