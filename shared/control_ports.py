@@ -23,6 +23,7 @@ from shared.core.provisioning import ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import TableRef
+from shared.core.watching import GraphSubscription, ListSubscription, Wanted
 
 
 class Instances(Protocol):
@@ -106,6 +107,95 @@ class Definitions(Protocol):
     def agree_scope(self, definition: DefinitionId, fingerprint: bytes, *, actor: str) -> None: ...
 
     def owner_of(self, list_id: ListId) -> DefinitionId | None: ...
+
+
+class Watches(Protocol):
+    """When a definition's lists are read for changes."""
+
+    def notice(self, definition: DefinitionId) -> bool:
+        """Somebody says that a list changed. False: there is no such definition."""
+
+    def take(self, definition: DefinitionId) -> None:
+        """A run is about to read the lists: notices up to now are answered by it."""
+
+    def pending(self, definition: DefinitionId) -> bool:
+        """Whether a notice came after a run last took them in."""
+
+    def due(self, now: datetime) -> Sequence[tuple[DefinitionId, datetime | None, bool]]:
+        """Definitions whose lists are to be read, with the time of their next poll and whether they were noticed. None
+        that is held, or is being read."""
+
+    def set_next(self, definition: DefinitionId, *, was: datetime | None, next_at: datetime) -> bool:
+        """The next poll's time; False: somebody else has moved it."""
+
+    def sooner(self, definition: DefinitionId, at: datetime) -> None:
+        """The next poll comes at this time at the latest."""
+
+
+class ListSubscriptions(Protocol):
+    """The metastore's knowledge of subscriptions. What changes a row answers False when it is not as it was read any more."""
+
+    def of_definition(self, definition: DefinitionId) -> Sequence[ListSubscription]: ...
+
+    def due(self, now: datetime, *, wanted: bool) -> Sequence[DefinitionId]:
+        """Definitions with a subscription to look after; with `wanted`, those too that have none and should."""
+
+    def add(self, row_id: UUID, wanted: Wanted, *, look_at: datetime) -> bool: ...
+
+    def claim(self, row: ListSubscription, *, until: datetime) -> bool:
+        """Moves `look_at` to `until`: whoever did writes from now on with the row as it is then."""
+
+    def asked(self, row: ListSubscription, client_state_hash: bytes) -> bool:
+        """Graph is about to be asked for one with this client state."""
+
+    def live(
+        self,
+        row: ListSubscription,
+        found: GraphSubscription,
+        *,
+        renew_at: datetime,
+        verified_at: datetime,
+        next_look: datetime,
+    ) -> bool: ...
+
+    def lost(self, row: ListSubscription) -> bool:
+        """Graph does not have it any more, for certain."""
+
+    def failed(self, row: ListSubscription, *, code: str, message: str, next_look: datetime) -> bool: ...
+
+    def remove(self, row: ListSubscription) -> bool: ...
+
+    def soon(self, subscription: str, *, at: datetime) -> bool:
+        """It wants to be renewed."""
+
+    def removed(self, subscription: str, *, at: datetime) -> bool:
+        """Graph says that it is gone."""
+
+
+class GraphSubscriptions(Protocol):
+    """The subscriptions of one application at Graph. Raises Throttled, GraphUnavailable, PermissionMissing,
+    ConfigurationError, ListGone."""
+
+    def create(
+        self,
+        site_id: SiteId,
+        list_id: ListId,
+        *,
+        notification_url: str,
+        client_state: str,
+        expires: datetime,
+        lifecycle_url: str | None = None,
+    ) -> GraphSubscription:
+        """Graph calls both URLs before it answers. After GraphUnavailable it may exist all the same."""
+
+    def renew(self, subscription_id: str, *, expires: datetime) -> GraphSubscription | None:
+        """None: it is gone."""
+
+    def delete(self, subscription_id: str) -> None:
+        """One that is gone already is deleted."""
+
+    def mine(self) -> Sequence[GraphSubscription]:
+        """Those that live."""
 
 
 class Audit(Protocol):

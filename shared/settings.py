@@ -63,6 +63,13 @@ DECLARED: tuple[Setting, ...] = (
         "then, here and by the queue triggers, and SYNCBRIDGE_QUEUE_CONNECTION is left out.",
     ),
     Setting(
+        name="SYNCBRIDGE_WEBHOOK_URL",
+        kind=str,
+        default="",
+        meaning="Where Graph reaches this app, such as https://app.azurewebsites.net: lists' changes are subscribed to then. "
+        "Empty: lists are only polled.",
+    ),
+    Setting(
         name="SYNCBRIDGE_ALLOWED_HOSTS",
         kind=tuple,
         default="",
@@ -149,6 +156,8 @@ class Settings:
     queue_connection: str = field(repr=False)
     queue_service: str
     """The queue service's URL; empty: the connection string is used."""
+    webhook_url: str
+    """Without a slash at its end; empty: no subscriptions."""
     allowed_hosts: tuple[str, ...]
     company: str
     lease: timedelta
@@ -187,6 +196,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         key_vault_url=read["key_vault_url"],
         queue_connection=read["queue_connection"],
         queue_service=read["queue_connection__queueserviceuri"],
+        webhook_url=read["webhook_url"].rstrip("/"),
         allowed_hosts=read["allowed_hosts"],
         company=read["company"],
         lease=timedelta(seconds=read["lease_seconds"]),
@@ -230,11 +240,19 @@ def _contradictions(read: Mapping[str, Any]) -> list[str]:
         problems.append("SYNCBRIDGE_METASTORE_AUTH is PASSWORD or ENTRA.")
     if read["queue_connection__queueserviceuri"] and not _https(read["queue_connection__queueserviceuri"]):
         problems.append("SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri is an https URL without a path.")
+    webhook = read["webhook_url"]
+    if webhook and not _https(webhook) and not _LOOPBACK.fullmatch(webhook):
+        problems.append(
+            "SYNCBRIDGE_WEBHOOK_URL is an https URL without a path, or http://127.0.0.1:port with the simulated SharePoint."
+        )
     if read["lease_seconds"] < 2 * read["request_seconds"]:
         problems.append("SYNCBRIDGE_LEASE_SECONDS has to be at least twice SYNCBRIDGE_REQUEST_SECONDS.")
     if read["surface_seconds"] < read["request_seconds"]:
         problems.append("SYNCBRIDGE_SURFACE_SECONDS cannot be shorter than SYNCBRIDGE_REQUEST_SECONDS.")
     return problems
+
+
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/?")
 
 
 def _https(text: str) -> bool:

@@ -14,6 +14,8 @@ from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.retention import Retention
 from shared.adapters.metastore.runs import RunStore
 from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.metastore.subscriptions import SubscriptionStore
+from shared.adapters.metastore.watches import WatchStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Stores:
     cursors: CursorStore
     runs: RunStore
     holds: HoldStore
+    watches: WatchStore
+    subscriptions: SubscriptionStore
     retention: Retention
 
 
@@ -49,5 +53,7 @@ def stores_of(metastore: Metastore) -> Stores:
         cursors=CursorStore(metastore),
         runs=RunStore(metastore),
         holds=HoldStore(metastore),
+        watches=WatchStore(metastore),
+        subscriptions=SubscriptionStore(metastore),
         retention=Retention(metastore),
     )

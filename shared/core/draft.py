@@ -62,3 +62,5 @@ class DraftDefinition:
     site_zone: str = "UTC"
     settle_concurrency: int = 2
     debounce: timedelta = timedelta(0)
+    poll_interval: timedelta = timedelta(seconds=60)
+    """How often the list's changes are read when no notice comes."""

@@ -24,6 +24,7 @@ from shared.core.snapshot import TableSnapshot
 from shared.core.source import RelationKind, SourceColumn, TableRef
 from shared.core.validation_fields import field_problems, unknown_column
 from shared.core.validation_key import key_problems
+from shared.core.watching import LONGEST_POLL, SHORTEST_POLL
 
 WRITABLE = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
 """Only these have row versions to write on: views have none, foreign tables give 0 for all."""
@@ -238,6 +239,12 @@ def _settings(draft: DraftDefinition) -> Iterator[Problem]:
         )
     if not timedelta(0) <= draft.debounce <= timedelta(days=1):
         yield Problem(code="debounce", message="debounce is between no time and a day", where="debounce")
+    if not SHORTEST_POLL <= draft.poll_interval <= LONGEST_POLL:
+        yield Problem(
+            code="poll_interval",
+            message="poll_interval is between 10 seconds and a day: each poll of a list costs a resource unit",
+            where="poll_interval",
+        )
     yield from _guards(draft)
 
 

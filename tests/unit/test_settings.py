@@ -38,6 +38,7 @@ def test_every_setting_reaches_the_settings():
         SYNCBRIDGE_KEY_VAULT_URL="https://v.vault.azure.net",
         SYNCBRIDGE_QUEUE_CONNECTION="queue",
         SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri="https://account.queue.core.windows.net",
+        SYNCBRIDGE_WEBHOOK_URL="https://app.example.org/",
         SYNCBRIDGE_ALLOWED_HOSTS=" 10.0.0.5, DB.internal:5432 ,",
         SYNCBRIDGE_COMPANY="Acme",
         SYNCBRIDGE_LEASE_SECONDS="60.5",
@@ -53,6 +54,7 @@ def test_every_setting_reaches_the_settings():
     )
     assert settings.secret_key == bytes(range(32))
     assert (settings.key_vault_url, settings.queue_connection) == ("https://v.vault.azure.net", "queue")
+    assert settings.webhook_url == "https://app.example.org"
     assert settings.queue_service == "https://account.queue.core.windows.net"
     assert settings.allowed_hosts == ("10.0.0.5", "db.internal:5432")
     assert (settings.company, settings.page_size, settings.pool_size) == ("Acme", 50, 3)
@@ -94,13 +96,20 @@ def test_a_key_that_is_not_32_bytes_is_refused_and_not_shown(text):
         ({"SYNCBRIDGE_SURFACE_SECONDS": "79"}, "cannot be shorter"),
         ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "http://account.queue.core.windows.net"}, "https URL"),
         ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "https://account.queue.core.windows.net/q?x"}, "https URL"),
+        ({"SYNCBRIDGE_WEBHOOK_URL": "http://app.example.org"}, "https URL"),
+        ({"SYNCBRIDGE_WEBHOOK_URL": "https://app.example.org/api"}, "https URL"),
     ],
-    ids=["lease", "surface", "plain http", "path"],
+    ids=["lease", "surface", "plain http", "path", "webhook without tls", "webhook with a path"],
 )
 def test_settings_that_contradict_each_other_are_refused(more, named):
     (problem,) = problems(**more)
     assert named in problem
     assert set(more) & {word.rstrip(".") for word in problem.split()}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:7071", "http://localhost:7071/"])
+def test_on_this_machine_the_webhook_may_go_without_tls(url):
+    assert read(SYNCBRIDGE_WEBHOOK_URL=url).webhook_url == url.rstrip("/")
 
 
 def test_a_lease_of_exactly_two_requests_is_enough():

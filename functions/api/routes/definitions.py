@@ -300,6 +300,7 @@ def _draft(body: DefinitionIn) -> DraftDefinition:
         schedule_zone=body.schedule_zone,
         site_zone=body.site_zone,
         settle_concurrency=body.settle_concurrency,
+        poll_interval=body.poll_interval,
         debounce=timedelta(0),
     )
 
@@ -394,6 +395,7 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         schedule_zone=draft.schedule_zone,
         site_zone=draft.site_zone,
         settle_concurrency=draft.settle_concurrency,
+        poll_interval=draft.poll_interval,
         health=life.health_of(record),
     ).model_dump(mode="json")
 

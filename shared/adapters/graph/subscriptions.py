@@ -1,8 +1,7 @@
 """Subscriptions to a list's changes: a notice says only "look soon", so losing one costs time and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.answers import Answer, member
@@ -11,23 +10,14 @@ from shared.adapters.graph.parsing import page_of, time_of
 from shared.adapters.graph.sites import text_of
 from shared.core.errors import ConfigurationError, Doubt, GraphUnavailable
 from shared.core.ids import ListId, SiteId
+from shared.core.watching import GraphSubscription
 
-MAX_LIFE = timedelta(minutes=42_300)
-"""https://learn.microsoft.com/en-us/graph/api/resources/subscription: 30 days for lists, minus a margin of Graph's."""
 MAX_CLIENT_STATE = 128
 _MAX_PAGES = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    id: str
-    resource: str
-    notification_url: str
-    expires: datetime
-
-
 class Subscriptions:
-    """The subscriptions of one application. Raises Throttled, GraphUnavailable, PermissionMissing, ConfigurationError."""
+    """Satisfies the port GraphSubscriptions."""
 
     def __init__(self, client: GraphClient) -> None:
         self._client = client
@@ -41,7 +31,7 @@ class Subscriptions:
         client_state: str,
         expires: datetime,
         lifecycle_url: str | None = None,
-    ) -> Subscription:
+    ) -> GraphSubscription:
         """Graph calls both URLs within this request, so they must be up. When it raises GraphUnavailable the subscription
         may exist all the same: look for its URL in `mine` before creating it again. Afterwards run a delta at once."""
         if not 0 < len(client_state) <= MAX_CLIENT_STATE:
@@ -62,7 +52,7 @@ class Subscriptions:
             )
         return _subscription(self._client.expect(answer))
 
-    def renew(self, subscription_id: str, *, expires: datetime) -> Subscription | None:
+    def renew(self, subscription_id: str, *, expires: datetime) -> GraphSubscription | None:
         """None: it is gone (expired, or silently removed); create a new one and run a delta."""
         answer = self._send("PATCH", urls.subscription(subscription_id), {"expirationDateTime": _text(expires)})
         return None if answer.status == 404 else _subscription(self._client.expect(answer))
@@ -73,9 +63,9 @@ class Subscriptions:
         if answer.status != 404:
             self._client.expect(answer)
 
-    def mine(self) -> Sequence[Subscription]:
+    def mine(self) -> Sequence[GraphSubscription]:
         """The application's living subscriptions; SharePoint's own webhooks are not among them."""
-        found: list[Subscription] = []
+        found: list[GraphSubscription] = []
         address = urls.SUBSCRIPTIONS
         for _ in range(_MAX_PAGES):
             body = self._client.get(address, action="graph.subscriptions", ru=RU_MULTI_READ)
@@ -100,11 +90,11 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _subscription(element: object) -> Subscription:
+def _subscription(element: object) -> GraphSubscription:
     found, expires = member(element, "id"), time_of(member(element, "expirationDateTime"))
     if not isinstance(found, str) or not urls.is_guid(found) or expires is None:
         raise GraphUnavailable("Graph shows a subscription without an id or an end.", code="bad_answer")
-    return Subscription(
+    return GraphSubscription(
         id=found,
         resource=text_of(element, "resource"),
         notification_url=text_of(element, "notificationUrl"),

@@ -13,6 +13,9 @@ SQL = load("retention")
 BATCH = 2000
 """Rows of each kind that one sweep removes, so that a sweep is never a long transaction."""
 
+_QUIET = timedelta(days=1)
+"""How long a safety poll that found nothing is remembered."""
+
 
 class Retention:
     def __init__(self, metastore: Metastore) -> None:
@@ -22,7 +25,8 @@ class Retention:
         """How many of each kind went."""
         gone = {}
         with self._metastore.connection() as connection:
-            for name, age in (("runs", runs), ("conflicts", conflicts), ("tombstones", tombstones)):
+            ages = {"runs": runs, "quiet_polls": _QUIET, "conflicts": conflicts, "tombstones": tombstones}
+            for name, age in ages.items():
                 gone[name] = connection.execute(SQL[name], {"age": age, "limit": BATCH}).rowcount
         return gone
 

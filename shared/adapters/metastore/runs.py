@@ -45,6 +45,22 @@ class RunStore:
             if rows:  # else the other one has just ended: try again
                 return _active(rows[0]), created
 
+    def start_noticed(
+        self, definition: DefinitionId, run_type: RunType, *, trigger: str, requested_by: str, run_id: RunId
+    ) -> ActiveRun | None:
+        """A new run, if a notice waits that no run has taken in and none is under way."""
+        values = {
+            "run": run_id,
+            "definition": definition,
+            "type": run_type.value,
+            "trigger": trigger,
+            "requested_by": requested_by,
+        }
+        with self._metastore.connection() as connection:
+            if connection.execute(SQL["start_noticed"], values).rowcount != 1:
+                return None
+        return ActiveRun(id=run_id, definition=definition, type=run_type, queued=True, orchestration_id=None)
+
     def begin(self, run: RunId, *, orchestration: str) -> bool:
         """False: the run has ended, or there is none."""
         return self._execute("begin", run, orchestration=orchestration) == 1

@@ -12,11 +12,12 @@ from shared.adapters.graph.admin import GraphAdmin
 from shared.adapters.graph.auth import ClientSecret, token_source
 from shared.adapters.graph.rights import PROBE_LIST
 from shared.adapters.graph.sites import team_site
-from shared.adapters.graph.subscriptions import MAX_LIFE, Subscriptions
+from shared.adapters.graph.subscriptions import Subscriptions
 from shared.core.catalog import Health
 from shared.core.definition import FieldKind
 from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SyncError
 from shared.core.problems import Severity
+from shared.core.watching import LIFE, MAX_LIFE
 from tests.integration.graph.rig import CONNECTION, READER, SELECTED, SYNC, TENANT, RealClock, Rig, plan
 
 HOST = "https://contoso.sharepoint.com"
@@ -256,4 +257,22 @@ def test_a_subscription_that_graph_cannot_validate_is_refused_with_words(rig: Ri
         subscriptions.create(
             rig.site, made.list_id, notification_url="https://x.example", client_state="s" * 200, expires=soon(1)
         )
-    assert timedelta(days=29) < MAX_LIFE < timedelta(days=30)
+
+
+def test_the_longest_life_that_is_asked_for_is_granted_and_no_more_would_be(rig: Rig, receiver: str) -> None:
+    rig.knobs(allow_loopback_http=True)
+    made = rig.provisioner().provision(plan())
+    subscriptions = Subscriptions(rig.client())
+    now = RealClock().now()
+    granted = subscriptions.create(
+        rig.site, made.list_id, notification_url=receiver, client_state="s", expires=now + LIFE
+    )
+    assert granted.expires - now > timedelta(days=29)
+    with pytest.raises(ConfigurationError):
+        subscriptions.create(
+            rig.site,
+            made.list_id,
+            notification_url=receiver,
+            client_state="s",
+            expires=now + MAX_LIFE + 2 * (MAX_LIFE - LIFE),
+        )

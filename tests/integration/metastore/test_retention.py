@@ -74,3 +74,28 @@ def test_one_sweep_takes_a_bounded_number(store: Metastore, sql: psycopg.Connect
     retention = Retention(store)
     counts = [retention.sweep(runs=DAYS_90, conflicts=DAYS_90, tombstones=DAYS_90)["tombstones"] for _ in range(2)]
     assert counts == [BATCH, 1]
+
+
+def test_safety_polls_that_found_nothing_go_after_a_day_and_the_others_stay(
+    store: Metastore, sql: psycopg.Connection, definition: DefinitionId
+):
+    keep_definition(sql, definition)
+    sql.execute(
+        """
+        insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, requested_by, items_processed, end_time)
+        select gen_random_uuid(), %s, 'INGRESS', status, trigger, name, processed, now() - age
+          from (values ('quiet', 'COMPLETED', 'POLL', 0, interval '25 hours'),
+                       ('young', 'COMPLETED', 'POLL', 0, interval '23 hours'),
+                       ('busy', 'COMPLETED', 'POLL', 1, interval '25 hours'),
+                       ('failed', 'FAILED', 'POLL', 0, interval '25 hours'),
+                       ('noticed', 'COMPLETED', 'NOTICE', 0, interval '25 hours')) as v (name, status, trigger, processed, age)
+        """,
+        [definition],
+    )
+    Retention(store).sweep(runs=DAYS_90, conflicts=DAYS_90, tombstones=DAYS_90)
+    assert {name for (name,) in sql.execute("select requested_by from syncbridge.sync_runs")} == {
+        "young",
+        "busy",
+        "failed",
+        "noticed",
+    }

@@ -274,6 +274,40 @@ create table syncbridge.sync_cursors (
 create unique index sync_cursors_source on syncbridge.sync_cursors (sync_def_id, cursor_type, source_instance_id) where cursor_scope = 'SOURCE';
 create unique index sync_cursors_target on syncbridge.sync_cursors (sync_def_id, cursor_type, target_list_id) where cursor_scope = 'TARGET';
 
+-- ---------------------------------------------------------------- notices of lists' changes
+
+-- When a definition's lists are read for changes. Numbers, not messages, say whether a notice is still to be answered: a
+-- message that is lost, doubled or late changes nothing.
+create table syncbridge.list_watches (
+    sync_def_id uuid primary key references syncbridge.sync_definitions on delete cascade,
+    noticed bigint not null default 0,      -- notices so far
+    noticed_at timestamptz,                 -- the last one
+    taken bigint not null default 0 check (taken <= noticed),   -- of those: how many came before the last ingress run began
+    next_at timestamptz                     -- the next safety poll; null: at once
+) with (fillfactor = 50);
+
+-- Subscriptions to lists' changes: one per definition and list.
+create table syncbridge.list_subscriptions (
+    id uuid primary key,
+    sync_def_id uuid not null references syncbridge.sync_definitions on delete cascade,
+    list_id text not null,
+    notification_url text not null,         -- ours; with the list it tells ours from others' at Graph
+    subscription_id text unique,            -- Graph's; null: not made yet, or nobody knows whether it was
+    client_state_hash bytea check (octet_length(client_state_hash) = 32),   -- SHA-256 of the last one that was sent
+    asked integer not null default 0,       -- how often it was asked for without knowing an outcome
+    expires_at timestamptz,
+    renew_at timestamptz,
+    verified_at timestamptz,                -- last seen among Graph's subscriptions
+    look_at timestamptz not null,           -- when it is looked after next; whoever looks after it moves it on first
+    failures integer not null default 0,    -- in a row
+    error_code text,
+    error_message text,
+    created_at timestamptz not null default now(),
+    unique (sync_def_id, list_id),
+    check (subscription_id is null or (client_state_hash is not null and expires_at is not null))
+);
+create index list_subscriptions_look on syncbridge.list_subscriptions (look_at);
+
 -- ---------------------------------------------------------------- runs, conflicts, holds, budgets, audit
 
 create table syncbridge.sync_runs (

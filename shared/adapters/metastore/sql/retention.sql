@@ -6,6 +6,14 @@ delete from syncbridge.sync_runs where id in (
     select id from syncbridge.sync_runs
      where status not in ('QUEUED', 'RUNNING') and end_time < now() - %(age)s::interval order by end_time limit %(limit)s)
 
+-- quiet_polls --
+-- Safety polls that found nothing: one a minute would bury the runs that did something.
+delete from syncbridge.sync_runs where id in (
+    select id from syncbridge.sync_runs r
+     where r.trigger = 'POLL' and r.status = 'COMPLETED' and r.items_processed = 0 and r.end_time < now() - %(age)s::interval
+       and not exists (select from syncbridge.sync_run_failures f where f.run_id = r.id)
+     order by r.end_time limit %(limit)s)
+
 -- conflicts --
 -- Conflicts that were concluded long ago.
 delete from syncbridge.conflicts where id in (

@@ -28,6 +28,13 @@ insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, re
 values (%(run)s::uuid, %(definition)s::uuid, %(type)s::text, 'QUEUED', %(trigger)s::text, %(requested_by)s::text)
 on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
 
+-- start_noticed --
+-- A new run for notices that no run has taken in, unless one is under way. The lock lets a run that begins take them first.
+insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, requested_by)
+select %(run)s::uuid, w.sync_def_id, %(type)s::text, 'QUEUED', %(trigger)s::text, %(requested_by)s::text
+  from syncbridge.list_watches w where w.sync_def_id = %(definition)s::uuid and w.noticed > w.taken for update
+on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
+
 -- active --
 -- Runs that are under way: of one definition and kind, or all of them.
 select id, sync_def_id, run_type, status, orchestration_id
