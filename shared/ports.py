@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from shared.core.backlog import BacklogCounts, Claim, Claimed, Lane, Mark, Reason
+from shared.core.backlog import BacklogCounts, Claim, Claimed, Echo, Lane, Mark, Reason
 from shared.core.definition import SourceSpec, SyncDefinition, TargetList
 from shared.core.guards import Verdict
 from shared.core.ids import (
@@ -266,6 +266,11 @@ class Ledger(Protocol):
         self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
     ) -> Mapping[ItemId, LedgerEntry]: ...
 
+    def tombstones_of(
+        self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
+    ) -> Mapping[ItemId, LedgerEntry]:
+        """The tombstones that remember these items as those of their rows."""
+
     def by_hashes(
         self, definition: DefinitionId, hashes: Sequence[IdentityHash]
     ) -> Mapping[IdentityHash, LedgerEntry]: ...
@@ -337,9 +342,11 @@ class ListCursors(Protocol):
         expected: DeltaCursor | None,
         new: DeltaCursor | None,
         marks: Sequence[Mark],
+        echoes: Sequence[Echo] = (),
     ) -> Mapping[bytes, MarkNumber] | None:
         """Marks and token in one transaction: the numbers that the marks have now, by subject key. None: the token was
-        not `expected` any more, nothing was written. `new` None: the token is forgotten (an enumeration follows)."""
+        not `expected` any more, nothing was written. `new` None: the token is forgotten (an enumeration follows).
+        Echoes become marks only where something is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,30 +356,66 @@ class EnumerationResult:
     listed: int
     """Items in the list."""
     known: int
-    """Entries with an item that stands for their row."""
+    """Entries with an item that stood for their row before the list was read. Those that are being created anew are not
+    among them: their former item is expected to be gone."""
     new: int
     """Items that no entry stands for."""
     changed: int
-    """Items whose eTag is not the ledger's."""
+    """Items whose eTag is not the ledger's, where it was agreed before the list was read."""
     gone: int
-    """Entries whose item was not seen."""
+    """Of `known`: their item was not seen."""
     claimed: int
     """Rows that somebody held at that moment: what will be confirmed is not in the ledger yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPosition:
+    """How far a run has read the whole list."""
+
+    cursor: DeltaCursor | None
+    """Stands for the moment before the first page; None: no token is to be stored."""
+    since: MarkNumber
+    """Taken before that moment: what was confirmed later may have an item that the pages cannot show."""
+    next_page: str | None = None
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorMove:
+    """A compare-and-set of a list's token."""
+
+    expected: DeltaCursor | None
+    new: DeltaCursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedChunk:
+    marked: int
+    moved: bool = False
+    """The token is stored; with the last chunk only."""
 
 
 class Enumerations(Protocol):
     """The unlogged table of one run's enumeration, in the metastore."""
 
-    def start(self, definition: SyncDefinition, run: RunId) -> None:
+    def position(self, run: RunId) -> ListPosition | None:
+        """Where an earlier step of this run stopped; None: it has to begin, also because rows of the table got lost."""
+
+    def start(self, definition: SyncDefinition, run: RunId, position: ListPosition) -> None:
         """An empty table; that of an earlier attempt of the same run is dropped."""
 
-    def load(self, run: RunId, entries: Sequence[DeltaEntry]) -> None:
-        """One page; an item that repeats counts once, with its last eTag."""
+    def load(self, run: RunId, entries: Sequence[DeltaEntry], position: ListPosition) -> None:
+        """One page, and the position after it; an item that repeats counts once, with its last eTag."""
 
-    def compare(self, definition: SyncDefinition, run: RunId) -> EnumerationResult: ...
+    def compare(self, definition: SyncDefinition, run: RunId, position: ListPosition) -> EnumerationResult: ...
 
-    def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
-        """Marks what differs, in hash order, a chunk per transaction; each mark takes a number."""
+    def mark(
+        self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool, move: CursorMove | None
+    ) -> Iterator[MarkedChunk]:
+        """Marks what differs, in hash order, a chunk per transaction; each mark takes a number. The last transaction,
+        the only one when nothing differs, stores the token, if it still is the expected one.
+
+        With hold_deletes the rows whose item is gone wait for approval instead of becoming due."""
 
     def drop(self, run: RunId) -> None: ...
 
@@ -414,7 +457,8 @@ class Queue(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest:
     kind: str
-    """DELETE_GUARD, CHANGE_GUARD, EMPTY_SOURCE, FEWER_ROWS, SCOPE_CHANGED, LIST_GONE, ROWS_HIDDEN, PERMISSION, …"""
+    """DELETE_GUARD, CHANGE_GUARD, EMPTY_SOURCE, FEWER_ROWS, EMPTY_LIST, FEWER_ITEMS, SCOPE_CHANGED, LIST_GONE,
+    ROWS_HIDDEN, PERMISSION, …"""
     explanation: str
     details: Mapping[str, int | str | float]
     deletes_only: bool = False

@@ -8,6 +8,7 @@ from shared.adapters.metastore.catalog import ConnectionStore, InstanceStore
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
+from shared.adapters.metastore.enumerations import EnumerationStore
 from shared.adapters.metastore.holds import HoldStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
@@ -31,6 +32,7 @@ class Stores:
     ledger: LedgerStore
     scans: ScanStore
     cursors: CursorStore
+    enumerations: EnumerationStore
     runs: RunStore
     holds: HoldStore
     watches: WatchStore
@@ -51,6 +53,7 @@ def stores_of(metastore: Metastore) -> Stores:
         ledger=LedgerStore(metastore),
         scans=ScanStore(metastore),
         cursors=CursorStore(metastore),
+        enumerations=EnumerationStore(metastore),
         runs=RunStore(metastore),
         holds=HoldStore(metastore),
         watches=WatchStore(metastore),

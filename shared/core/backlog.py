@@ -66,6 +66,18 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """News that the ledger has already: a mark only where something is under way that may not have seen it.
+
+    That is: the subject is claimed, or is marked because its item was gone (a restored item may keep its eTag), or its
+    entry was confirmed anew since it was read."""
+
+    mark: Mark
+    confirmed: MarkNumber | None
+    """The entry's, as it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """A subject that this worker holds until `until` by the metastore's clock."""
 

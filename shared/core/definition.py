@@ -124,7 +124,7 @@ class GuardSettings:
     max_delete_share: float = 0.5
     max_deletes: int = 500
     min_rows_share: float = 0.5
-    """A scan that sees fewer rows than this share of the ledger holds the definition."""
+    """A scan that sees fewer rows than this share of the ledger holds the definition; so does a list with fewer items."""
     max_change_share: float = 0.9
     """More than this share of rows changed at once, of at least `change_floor` rows, holds the definition."""
     change_floor: int = 1000

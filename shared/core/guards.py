@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from shared.core.definition import GuardSettings
+from shared.core.definition import DeletePolicy, GuardSettings, SyncDefinition, SyncMode
 
 
 class GuardKind(StrEnum):
     DELETE_GUARD = "DELETE_GUARD"
     EMPTY_SOURCE = "EMPTY_SOURCE"
     FEWER_ROWS = "FEWER_ROWS"
+    EMPTY_LIST = "EMPTY_LIST"
+    FEWER_ITEMS = "FEWER_ITEMS"
     CHANGE_GUARD = "CHANGE_GUARD"
 
 
@@ -38,6 +40,24 @@ class ScanCounts(Protocol):
     @property
     def remapped(self) -> int:
         """Of the changed ones: agreed under other fields. That a person changed the fields is no mass update."""
+
+
+class ListCounts(Protocol):
+    """What an enumeration found, before a single mark is settled."""
+
+    @property
+    def listed(self) -> int:
+        """Items in the list, now."""
+
+    @property
+    def known(self) -> int:
+        """Items that stood for rows before the list was read."""
+
+    @property
+    def changed(self) -> int: ...
+
+    @property
+    def gone(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +118,68 @@ def _verdicts(settings: GuardSettings, counts: ScanCounts) -> Iterator[Verdict]:
     limit = delete_limit(settings, counts.ledger)
     if counts.gone > limit:
         yield judge_deletes(counts.gone, limit, details)
+
+
+def judge_enumeration(definition: SyncDefinition, counts: ListCounts) -> tuple[Verdict, ...]:
+    """The guards that an enumeration's counts trip, the gravest first; none: the run may go on."""
+    return tuple(_list_verdicts(definition, counts))
+
+
+def _list_verdicts(definition: SyncDefinition, counts: ListCounts) -> Iterator[Verdict]:
+    settings = definition.guards
+    details = {"listed": counts.listed, "known": counts.known, "changed": counts.changed, "gone": counts.gone}
+    notable = counts.known >= _HANDFUL
+    if notable and counts.listed == 0:
+        yield Verdict(
+            kind=GuardKind.EMPTY_LIST,
+            explanation=(
+                f"The list is empty, and {counts.known:,} of its items stood for rows. That looks like a list that was "
+                "emptied or replaced by mistake, or like a lost right. Nothing was written. If the items are really "
+                f"gone, release this hold: {_of_gone_items(definition)}."
+            ),
+            details=details,
+        )
+    elif notable and counts.known - counts.gone < counts.known * settings.min_rows_share:
+        yield Verdict(
+            kind=GuardKind.FEWER_ITEMS,
+            explanation=(
+                f"{counts.gone:,} of {counts.known:,} items that stood for rows are gone from the list: less than "
+                f"{settings.min_rows_share:.0%} are left. Nothing was written. Look at the list and its recycle bin, then "
+                f"release this hold: {_of_gone_items(definition)}."
+            ),
+            details=details,
+        )
+    compared = counts.known - counts.gone
+    if counts.changed >= settings.change_floor and counts.changed > compared * settings.max_change_share:
+        yield Verdict(
+            kind=GuardKind.CHANGE_GUARD,
+            explanation=(
+                f"{counts.changed:,} of {compared:,} items changed since they were last read, more than "
+                f"{settings.max_change_share:.0%}. That looks like a mass edit, or like a list that was moved or restored. "
+                "Nothing was written. If it is meant, release this hold."
+            ),
+            details=details,
+        )
+    limit = delete_limit(settings, counts.known)
+    if counts.gone > limit and _deletes_rows(definition):
+        yield judge_deletes(counts.gone, limit, details)
+
+
+def _deletes_rows(definition: SyncDefinition) -> bool:
+    """Whether an item that is gone takes its row with it, without being asked about."""
+    return definition.mode is not SyncMode.ONE_WAY_PUSH and definition.item_deleted is DeletePolicy.PROPAGATE
+
+
+def _of_gone_items(definition: SyncDefinition) -> str:
+    if _deletes_rows(definition):
+        return "their rows then wait for your approval"
+    match definition.item_deleted:
+        case DeletePolicy.KEEP:
+            return "their rows then stay without items"
+        case DeletePolicy.APPROVE:
+            return "you are then asked about each of them"
+        case _:
+            return "they are then made again"
 
 
 _HANDFUL = 5

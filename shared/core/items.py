@@ -131,6 +131,10 @@ class DeltaEntry:
     item: Item | None = None
 
 
+LATEST = "latest"
+"""As a delta token: an empty page whose link stands for now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeltaPage:
     entries: tuple[DeltaEntry, ...]

@@ -62,7 +62,7 @@ def test_a_plan_counts_what_the_next_push_does_and_writes_nothing(world: World):
     assert document["rows"] == {"in_scope": 10, "known": 10, "new": 1, "changed": 3, "gone": 1}
     assert document["cost"]["ru"] == 2 * (1 + 2 + 1)
     assert (world.items(), world.backlog_rows(), len(world.lists.writes)) == before
-    [scans] = world.sql.execute("select count(*) from syncbridge.scan_tables").fetchall()
+    [scans] = world.sql.execute("select count(*) from syncbridge.run_tables").fetchall()
     assert scans == (0,)
 
     world.push()

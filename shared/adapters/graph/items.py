@@ -41,6 +41,7 @@ from shared.core.errors import (
 )
 from shared.core.ids import ETag, ItemId
 from shared.core.items import (
+    LATEST,
     CreateItem,
     DeltaPage,
     Doubtful,
@@ -58,9 +59,6 @@ from shared.core.items import (
 from shared.core.values.references import member as member_of
 
 _T = TypeVar("_T")
-
-LATEST = "latest"
-"""As a delta token: an empty page whose link stands for now."""
 
 _ENUMERATION_PAGE = "1000"
 _MAX_EMPTY_PAGES = 50

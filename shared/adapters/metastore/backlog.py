@@ -25,6 +25,7 @@ from shared.core.ids import (
 
 SQL = load("backlog")
 MARK = SQL["mark"] + "\n" + SQL["policy"]
+_NUMBERED = MARK + "\n" + SQL["numbers"]
 CHUNK = 5000
 """Marks of one transaction: few enough that settle's claims and confirmations never wait long."""
 DUE_LEFT_BOUND = 1000
@@ -131,10 +132,22 @@ def insert_marks(
     connection: psycopg.Connection[tuple[Any, ...]], definition: DefinitionId, marks: Sequence[Mark]
 ) -> int:
     """Marks of different subjects, within the caller's transaction; how many were made or renumbered."""
+    return connection.execute(MARK, _columns(definition, marks)).rowcount if marks else 0
+
+
+def number_marks(
+    connection: psycopg.Connection[tuple[Any, ...]], definition: DefinitionId, marks: Sequence[Mark]
+) -> dict[bytes, MarkNumber]:
+    """As `insert_marks`; the numbers of the marks that were made or renumbered, by subject key."""
     if not marks:
-        return 0
+        return {}
+    made = connection.execute(_NUMBERED, _columns(definition, marks), binary=True).fetchall()
+    return {bytes(key): MarkNumber(number) for key, number in made}
+
+
+def _columns(definition: DefinitionId, marks: Sequence[Mark]) -> dict[str, Any]:
     columns = [subject_columns(mark.subject) for mark in marks]
-    parameters = {
+    return {
         "definition": definition,
         "hashes": [mark.subject.key for mark in marks],
         "kinds": [column[0] for column in columns],
@@ -145,7 +158,6 @@ def insert_marks(
         "lanes": [int(mark.lane) for mark in marks],
         "news": [mark.news for mark in marks],
     }
-    return connection.execute(MARK, parameters).rowcount
 
 
 def merge(marks: Iterable[Mark]) -> list[Mark]:

@@ -1,4 +1,4 @@
-"""Watermarks: a page's marks and the cursor's move are one transaction, so that no cursor passes a row."""
+"""Cursors: a page's marks and the cursor's move are one transaction, so that no cursor passes a row or an item."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,20 +6,21 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from shared.adapters.metastore.backlog import insert_marks, merge
+from shared.adapters.metastore.backlog import SQL as BACKLOG
+from shared.adapters.metastore.backlog import insert_marks, merge, number_marks
 from shared.adapters.metastore.codec import dumps
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.statements import load
-from shared.core.backlog import Mark
+from shared.core.backlog import Echo, Mark
 from shared.core.definition import SyncDefinition
-from shared.core.ids import DefinitionId, Identity, InstanceId
-from shared.core.runs import WatermarkCursor
+from shared.core.ids import DefinitionId, Identity, InstanceId, ListId, MarkNumber
+from shared.core.runs import DeltaCursor, WatermarkCursor
 
 SQL = load("cursors")
 
 
 class CursorStore:
-    """Satisfies the port Cursors."""
+    """Satisfies the ports Cursors and ListCursors."""
 
     def __init__(self, metastore: Metastore) -> None:
         self._metastore = metastore
@@ -56,9 +57,73 @@ class CursorStore:
 
         return self._metastore.transact(work)
 
+    def get_delta(self, definition: DefinitionId, list_id: ListId) -> DeltaCursor | None:
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["get_delta"], {"definition": definition, "list": list_id}).fetchall()
+        return _delta(*rows[0]) if rows else None
+
+    def advance_delta(
+        self,
+        definition: SyncDefinition,
+        *,
+        expected: DeltaCursor | None,
+        new: DeltaCursor | None,
+        marks: Sequence[Mark],
+        echoes: Sequence[Echo] = (),
+    ) -> Mapping[bytes, MarkNumber] | None:
+        def work(connection: psycopg.Connection[TupleRow]) -> Mapping[bytes, MarkNumber] | None:
+            if not move_delta(connection, definition, expected=expected, new=new):
+                return None
+            unseen = _under_way(connection, definition.id, echoes)
+            return number_marks(connection, definition.id, merge([*marks, *unseen]))
+
+        return self._metastore.transact(work)
+
     def reset(self, definition: DefinitionId) -> None:
         with self._metastore.connection() as connection:
             connection.execute(SQL["reset"], {"definition": definition})
+
+
+def move_delta(
+    connection: psycopg.Connection[TupleRow],
+    definition: SyncDefinition,
+    *,
+    expected: DeltaCursor | None,
+    new: DeltaCursor | None,
+) -> bool:
+    """Within the caller's transaction, and before its marks; False: the token is not `expected` any more."""
+    place = {"definition": definition.id, "list": definition.target.list_id}
+    rows = connection.execute(SQL["lock_delta"], place).fetchall()
+    if (_delta(*rows[0][1:]) if rows else None) != expected:
+        return False
+    if new is None:
+        if rows:
+            connection.execute(SQL["forget_delta"], {"id": rows[0][0]})
+    elif rows:
+        connection.execute(SQL["move_delta"], {"id": rows[0][0], "token": new.token, "fingerprint": new.fingerprint})
+    else:
+        values = {**place, "token": new.token, "fingerprint": new.fingerprint}
+        return connection.execute(SQL["add_delta"], values).rowcount == 1
+    return True
+
+
+def _under_way(
+    connection: psycopg.Connection[TupleRow], definition: DefinitionId, echoes: Sequence[Echo]
+) -> list[Mark]:
+    if not echoes:
+        return []
+    by_key = {echo.mark.subject.key: echo for echo in echoes}
+    parameters = {
+        "definition": definition,
+        "hashes": list(by_key),
+        "confirmed": [echo.confirmed for echo in by_key.values()],
+    }
+    found = connection.execute(BACKLOG["under_way"], parameters, binary=True).fetchall()
+    return [by_key[bytes(key)].mark for (key,) in found]
+
+
+def _delta(token: str, fingerprint: bytes) -> DeltaCursor:
+    return DeltaCursor(token=token, fingerprint=bytes(fingerprint))
 
 
 def _values(cursor: WatermarkCursor) -> dict[str, Any]:

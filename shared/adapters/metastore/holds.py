@@ -119,11 +119,12 @@ class HoldStore:
         return self._metastore.transact(work)
 
     def reject_subjects(self, definition: DefinitionId, identities: Sequence[Identity] | None, *, actor: str) -> int:
-        """The items of rows that are gone stay; the rows count as known to be gone. How many."""
+        """What was to be deleted stays, and its other side counts as known to be gone. How many."""
         values = {"definition": definition, "identities": _texts(identities)}
 
         def work(connection: psycopg.Connection[TupleRow]) -> int:
             connection.execute(SQL["reject_ledger"], values)
+            connection.execute(SQL["reject_row_deletes"], values)
             made = connection.execute(SQL["reject_marks"], values).rowcount
             connection.execute(SQL["close_delete_guard"], {"definition": definition, "actor": actor})
             _audit(connection, actor, "deletes rejected", definition, {"subjects": made})

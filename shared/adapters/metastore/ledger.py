@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -39,6 +39,7 @@ CONFLICTS = load("conflicts")
 RUNS = load("runs")
 _BY_HASHES = SQL["columns"] + "\n" + SQL["by_hashes"]
 _BY_ITEMS = SQL["columns"] + "\n" + SQL["by_items"]
+_TOMBSTONES_OF = SQL["columns"] + "\n" + SQL["tombstones_of"]
 _ONE_ITEM_ONE_ROW = "sync_ledger_item"
 _TAKEN = Parking(
     code="item_taken",
@@ -78,9 +79,19 @@ class LedgerStore:
         self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
     ) -> Mapping[ItemId, LedgerEntry]:
         """The entries whose row the items stand for; a tombstone's former item is nobody's."""
+        return self._of_items(_BY_ITEMS, definition, list_id, items)
+
+    def tombstones_of(
+        self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
+    ) -> Mapping[ItemId, LedgerEntry]:
+        return self._of_items(_TOMBSTONES_OF, definition, list_id, items)
+
+    def _of_items(
+        self, statement: LiteralString, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
+    ) -> Mapping[ItemId, LedgerEntry]:
         parameters = {"definition": definition, "list": list_id, "items": list(items)}
         with self._metastore.connection() as connection:
-            found = connection.execute(_BY_ITEMS, parameters, binary=True).fetchall()
+            found = connection.execute(statement, parameters, binary=True).fetchall()
         entries = (entry for _, entry in map(rows.entry_of, found))
         return {entry.item_id: entry for entry in entries if entry.item_id is not None}
 

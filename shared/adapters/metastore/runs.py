@@ -80,6 +80,10 @@ class RunStore:
     def set_captured(self, run: RunId, capture: str, numbers: Mapping[str, int | float], notes: Sequence[str]) -> None:
         self._execute("set_captured", run, capture=capture, numbers=dumps(numbers), notes=list(notes))
 
+    def add_captured(self, run: RunId, capture: str, numbers: Mapping[str, int | float], notes: Sequence[str]) -> None:
+        """One more step of a capture: its numbers are added to those of earlier steps."""
+        self._execute("add_captured", run, capture=capture, numbers=dumps(numbers), notes=list(notes))
+
     def add_counts(self, run: RunId, counts: RunCounts) -> None:
         self._execute("add_counts", run, **{name: getattr(counts, name) for name in _COUNTS})
 

@@ -1,26 +1,21 @@
 """Scans: a source's (identity, stamp) pairs piped into the metastore, compared there by one statement.
 
-The tables are unlogged, which makes them fast and lets a server's crash empty them: "no rows" must then not be read as
-"all rows gone". So the comparison counts the scan in its own statement, and the marks count the differences they found
-against a figure in a logged table. A run that was cut off starts over; its tables go with the next scan.
-
-The one module here with identifiers that are not fixed: both tables are named by the run's id, which is a UUID.
+What keeps a crash of the metastore's server from looking like an empty source stands in run_tables.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg import sql
 
 from shared.adapters.metastore.backlog import CHUNK
 from shared.adapters.metastore.backlog import SQL as BACKLOG
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.run_tables import Connection, RunTables, allow_long
 from shared.adapters.metastore.statements import load
 from shared.core.backlog import Lane
 from shared.core.definition import SyncDefinition
-from shared.core.errors import MetastoreUnavailable
 from shared.core.ids import Identity, RunId
 from shared.ports import ScanResult
 
@@ -28,10 +23,14 @@ SQL = load("scans")
 _MARK = SQL["mark"] + "\n" + BACKLOG["policy"]
 _BLOCK = 1 << 18
 """Bytes handed to the server at a time: small enough to stay flat, large enough for few system calls."""
-_LONG = "15min"
-"""Loading and comparing a very large table takes longer than any other statement may."""
-
-_Connection = psycopg.Connection[tuple[Any, ...]]
+_TABLES = RunTables(
+    kind="SCAN",
+    content="scan",
+    prefix="differing",
+    drop_statement=SQL["drop"],
+    lost="rows of this scan are missing in the metastore: its server was restarted, or the run's tables were removed; "
+    "the next run scans again",
+)
 
 
 class ScanStore:
@@ -45,11 +44,11 @@ class ScanStore:
         """Pipes blocks of COPY BINARY in without looking at a row; how many rows there were. One transaction.
 
         Removes the tables of runs that have ended. Whatever `blocks` raises passes through, and nothing stays."""
-        self._sweep(run)
+        _TABLES.sweep(self._metastore, run)
 
-        def work(connection: _Connection) -> int:
-            _allow_long(connection)
-            connection.execute(SQL["remember"], {"run": run, "definition": definition.id})
+        def work(connection: Connection) -> int:
+            allow_long(connection)
+            _TABLES.remember(connection, run, definition.id)
             connection.execute(_for_run("create_scan", run))
             with connection.cursor() as cursor:
                 with cursor.copy(_for_run("copy", run)) as copy:
@@ -57,7 +56,7 @@ class ScanStore:
                         copy.write(block)
                 loaded = cursor.rowcount
             connection.execute(_for_run("analyze_scan", run))
-            connection.execute(SQL["loaded"], {"run": run, "loaded": loaded})
+            _TABLES.loaded(connection, run, loaded)
             return loaded
 
         with self._metastore.connection() as connection, connection.transaction():
@@ -66,19 +65,19 @@ class ScanStore:
     def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult:
         """Finds what differs and keeps it for `mark`. Raises MetastoreUnavailable when rows of the scan got lost."""
 
-        def work(connection: _Connection) -> ScanResult:
-            _allow_long(connection)
+        def work(connection: Connection) -> ScanResult:
+            allow_long(connection)
             connection.execute(_for_run("create_differing", run))
             parameters = {"definition": definition.id, "loaded": loaded, "run": run}
             connection.execute(_for_run("compare", run), parameters)
             connection.execute(_for_run("compare_waiting", run), parameters)
-            connection.execute(_for_run("index_differing", run))
+            _TABLES.index_differing(connection, run)
             scanned, differing, new, changed, gone, unsettled = connection.execute(_for_run("totals", run)).fetchall()[
                 0
             ]
             if scanned != loaded:
-                raise _emptied()
-            connection.execute(SQL["compared"], {"run": run, "differing": differing})
+                raise _TABLES.missing()
+            _TABLES.compared(connection, run, differing)
             # Of the rows that were scanned, all but the new ones and those without an agreement have a stamp.
             known = scanned - new - unsettled + gone
             remapped = 0
@@ -102,67 +101,26 @@ class ScanStore:
     def mark(self, definition: SyncDefinition, run: RunId, *, lane: Lane, hold_deletes: bool) -> Iterator[int]:
         """Yields how many marks each transaction made or renumbered. Raises MetastoreUnavailable when differences got
         lost; the marks that were made stay, and a new scan finds the rest."""
-        expected = self._expected(run)
-        after, found = b"", 0
-        while True:
-            page = {"after": after, "limit": self._chunk}
-            with self._metastore.connection() as connection:
-                count, last = connection.execute(_for_run("page", run), page, binary=True).fetchall()[0]
-            found += count
-            if not count:
-                break
+        for page in _TABLES.pages(self._metastore, run, self._chunk):
             parameters = {
                 "definition": definition.id,
                 "lane": int(lane),
                 "hold_deletes": hold_deletes,
-                "after": after,
-                "last": last,
+                "after": page.after,
+                "last": page.last,
             }
             yield self._metastore.transact(partial(_mark_page, run=run, parameters=parameters))
-            after = bytes(last)
-        if found != expected:
-            raise _emptied()
 
     def drop(self, run: RunId) -> None:
-        self._metastore.transact(lambda connection: _drop(connection, run))
-
-    def _expected(self, run: RunId) -> int | None:
-        with self._metastore.connection() as connection:
-            rows = connection.execute(SQL["expected"], {"run": run}).fetchall()
-        if not rows or rows[0][0] is None:
-            raise _emptied()
-        return int(rows[0][0])
-
-    def _sweep(self, run: RunId) -> None:
-        with self._metastore.connection() as connection:
-            dead = [RunId(row[0]) for row in connection.execute(SQL["dead"], {"run": run}).fetchall()]
-        for one in dead:
-            self.drop(one)
+        self._metastore.transact(lambda connection: _TABLES.drop(connection, run))
 
 
 def _for_run(name: LiteralString, run: RunId) -> sql.Composed:
-    """A statement about the run's own tables."""
-    return _compose(SQL[name], run)
+    return _TABLES.compose(SQL[name], run)
 
 
-def _mark_page(connection: _Connection, *, run: RunId, parameters: Mapping[str, Any]) -> int:
-    return connection.execute(_compose(_MARK, run), parameters).rowcount
-
-
-def _compose(text: LiteralString, run: RunId) -> sql.Composed:
-    return sql.SQL(text).format(
-        scan=sql.Identifier("syncbridge", f"scan_{run.hex}"),
-        differing=sql.Identifier("syncbridge", f"differing_{run.hex}"),
-    )
-
-
-def _drop(connection: _Connection, run: RunId) -> None:
-    connection.execute(_for_run("drop", run))
-    connection.execute(SQL["forget"], {"run": run})
-
-
-def _allow_long(connection: _Connection) -> None:
-    connection.execute(SQL["settings"], {"statement_timeout": _LONG})
+def _mark_page(connection: Connection, *, run: RunId, parameters: Mapping[str, Any]) -> int:
+    return connection.execute(_TABLES.compose(_MARK, run), parameters).rowcount
 
 
 def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -178,11 +136,3 @@ def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
             size = 0
     if parts:
         yield b"".join(parts)
-
-
-def _emptied() -> MetastoreUnavailable:
-    return MetastoreUnavailable(
-        "rows of this scan are missing in the metastore: its server was restarted, or the run's tables were removed; "
-        "the next run scans again",
-        code="scan_lost",
-    )

@@ -217,6 +217,8 @@ create table syncbridge.sync_ledger (
 create unique index sync_ledger_item on syncbridge.sync_ledger (sync_def_id, sp_list_id, sp_item_id)
     where sp_item_id is not null and state <> 'TOMBSTONE';
 create index sync_ledger_tombstones on syncbridge.sync_ledger (sync_def_id, tombstoned_at) where state = 'TOMBSTONE';
+create index sync_ledger_former_items on syncbridge.sync_ledger (sync_def_id, sp_list_id, sp_item_id)
+    where sp_item_id is not null and state = 'TOMBSTONE';
 
 create table syncbridge.sync_backlog (
     sync_def_id uuid not null,
@@ -248,13 +250,17 @@ create table syncbridge.sync_backlog (
 create index sync_backlog_due on syncbridge.sync_backlog (sync_def_id, lane, due_at) where state in ('DUE', 'PARKED');
 create index sync_backlog_waiting on syncbridge.sync_backlog (sync_def_id, state, marked_at) where state <> 'DUE';
 
--- The unlogged tables of scans: which there are, and how many rows they have to hold (a server's crash empties them).
-create table syncbridge.scan_tables (
-    run_id uuid primary key,
+-- The unlogged tables of scans and enumerations: which there are, and how many rows they have to hold (a server's crash
+-- empties them).
+create table syncbridge.run_tables (
+    run_id uuid not null,
+    kind text not null check (kind in ('SCAN', 'LIST')),
     sync_def_id uuid not null,
     created_at timestamptz not null default now(),
     loaded bigint,
-    differing bigint
+    differing bigint,
+    list_position jsonb,            -- LIST: how far the list was read
+    primary key (run_id, kind)
 );
 
 create table syncbridge.sync_cursors (

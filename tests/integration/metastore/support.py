@@ -3,12 +3,15 @@
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 from uuid import uuid4
 
 import psycopg
 
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.core.backlog import Claim, Claimed, Lane, Mark, Reason
+from shared.core.definition import SyncDefinition
 from shared.core.digests import digest
 from shared.core.ids import (
     ClaimToken,
@@ -57,6 +60,12 @@ def mark(n: int | str, *reasons: Reason, lane: Lane = Lane.PUSH, news: str | Non
 
 def definition_id() -> DefinitionId:
     return DefinitionId(uuid4())
+
+
+def list_spec(definition: DefinitionId) -> SyncDefinition:
+    """As much of a definition as the stores of the list side look at."""
+    made = SimpleNamespace(id=definition, target=SimpleNamespace(list_id=LIST))
+    return cast("SyncDefinition", made)
 
 
 def token() -> ClaimToken:

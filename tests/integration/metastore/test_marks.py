@@ -19,8 +19,8 @@ def park(backlog, ledger, definition, n, *reasons, stamp=None, retry_in=timedelt
     confirm(ledger, definition, claimed, park=Parking(code="c", message="m", retry_in=retry_in, stamp=stamp))
 
 
-def wait_for_approval(backlog, ledger, definition, n):
-    claimed = claim_one(backlog, definition, n, Reason.ROW_GONE)
+def wait_for_approval(backlog, ledger, definition, n, *reasons):
+    claimed = claim_one(backlog, definition, n, *(reasons or [Reason.ROW_GONE]))
     confirm(ledger, definition, claimed, await_approval=True, await_reason="too many")
 
 
@@ -205,6 +205,70 @@ def test_a_delete_that_waits_for_approval_is_due_when_a_mark_says_that_the_row_i
     backlog.mark(definition, [mark(1, reason)])
 
     assert len(claim(backlog, definition).subjects) == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.ITEM_GONE, Reason.MAPPING, Reason.BACKFILL, Reason.DRIFT, Reason.SAMPLE])
+def test_a_delete_of_a_row_keeps_waiting_while_marks_say_that_the_item_is_gone(
+    backlog, ledger, definition, sql, reason
+):
+    wait_for_approval(backlog, ledger, definition, 1, Reason.ITEM_GONE)
+
+    assert backlog.mark(definition, [mark(1, reason)]) == 1
+
+    assert backlog_row(sql, 1)["state"] == SubjectState.AWAITING_APPROVAL
+    assert claim(backlog, definition).subjects == ()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.SCAN, Reason.WATERMARK, Reason.STREAM, Reason.ITEM, Reason.COMMAND, Reason.ROW_GONE, Reason.RETRY],
+)
+def test_a_delete_of_a_row_that_waits_is_due_when_a_mark_tells_news_of_either_side(backlog, ledger, definition, reason):
+    wait_for_approval(backlog, ledger, definition, 1, Reason.ITEM_GONE)
+
+    backlog.mark(definition, [mark(1, reason)])
+
+    assert len(claim(backlog, definition).subjects) == 1
+
+
+@pytest.mark.parametrize("reasons", [(Reason.ROW_GONE,), (Reason.SCAN,), (Reason.ROW_GONE, Reason.ITEM_GONE)])
+def test_a_delete_of_an_item_that_waits_is_due_when_the_item_is_gone(backlog, ledger, definition, reasons):
+    wait_for_approval(backlog, ledger, definition, 1, *reasons)
+
+    backlog.mark(definition, [mark(1, Reason.ITEM_GONE)])
+
+    assert len(claim(backlog, definition).subjects) == 1
+
+
+def test_a_parked_row_whose_item_is_gone_is_tried_again(backlog, ledger, definition):
+    park(backlog, ledger, definition, 1, stamp=5)
+
+    backlog.mark(definition, [mark(1, Reason.ITEM_GONE)])
+
+    assert len(claim(backlog, definition).subjects) == 1
+
+
+@pytest.mark.parametrize(
+    ("waited_for", "mark_of", "stands"),
+    [
+        (Reason.ROW_GONE, Reason.ROW_GONE, True),
+        (Reason.ROW_GONE, Reason.ITEM_GONE, False),
+        (Reason.ROW_GONE, Reason.ITEM, False),
+        (Reason.ITEM_GONE, Reason.ITEM_GONE, True),
+        (Reason.ITEM_GONE, Reason.ROW_GONE, False),
+        (Reason.ITEM_GONE, Reason.ITEM, False),
+        (Reason.ITEM_GONE, Reason.SCAN, False),
+        (Reason.ITEM_GONE, Reason.DOUBT, True),
+        (Reason.ITEM_GONE, Reason.DRIFT, True),
+    ],
+)
+def test_an_approval_stands_as_long_as_nothing_else_is_heard(backlog, definition, sql, waited_for, mark_of, stands):
+    claim_one(backlog, definition, 1, waited_for)
+    sql.execute("update syncbridge.sync_backlog set approved = true")
+
+    backlog.mark(definition, [mark(1, mark_of)])
+
+    assert backlog_row(sql, 1)["approved"] is stands
 
 
 def test_an_approval_is_void_when_the_row_shows_up_again(backlog, definition, sql):

@@ -12,15 +12,18 @@ from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.holds import HoldStore
+from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.retention import Retention
 from shared.adapters.metastore.runs import RunStore
-from shared.core.backlog import Lane, Mark, Reason, SubjectState
+from shared.core.backlog import BacklogCounts, Lane, Mark, Reason, SubjectState
 from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import DefinitionId, Identity, RowSubject, RunId
+from shared.core.ledger import EntryState, LedgerEntry
 from shared.core.record import DefinitionRecord, preview
 from shared.core.runs import RunCounts, RunStatus, RunType, WatermarkCursor
-from shared.ports import HoldRequest
+from shared.ports import Confirmation, HoldRequest
+from tests.integration.metastore.support import claim_one, entry, identity
 from tests.integration.metastore.test_control_stores import record as record  # noqa: PLC0414  a fixture
 
 pytestmark = pytest.mark.slow
@@ -132,6 +135,42 @@ def test_a_rejected_delete_leaves_the_backlog(store: Metastore, kept: Definition
     waiting(store, sql, kept, "AWAITING_APPROVAL")
     assert HoldStore(store).reject_subjects(kept, None, actor="me") == 1
     assert not RunStore(store).subjects(kept, SubjectState.AWAITING_APPROVAL, limit=5)
+
+
+def decided(store: Metastore, kept: DefinitionId, *reasons: Reason) -> LedgerEntry:
+    """What the ledger has of a row after its delete, which waited for these reasons, was rejected."""
+    backlog, ledger = BacklogStore(store), LedgerStore(store)
+    claimed = claim_one(backlog, kept, 1, *reasons)
+    waits = Confirmation(claimed=claimed, entry=entry(1), remove_mark=False, await_approval=True)
+    assert ledger.confirm(kept, claimed.token, [waits], run=None)
+    assert HoldStore(store).reject_subjects(kept, None, actor="me") == 1
+    assert BacklogStore(store).counts(kept) == BacklogCounts(
+        due=0, later=0, parked=0, awaiting_approval=0, held=0, next_due_at=None, oldest_marked_at=None
+    )
+    return ledger.entries(kept, [identity(1)])[identity(1)]
+
+
+def test_a_row_whose_delete_is_rejected_stays_without_an_item_until_it_changes(store: Metastore, kept: DefinitionId):
+    found = decided(store, kept, Reason.ITEM_GONE)
+    assert (found.state, found.base, found.stamp) == (EntryState.TOMBSTONE, None, entry(1).stamp)
+    assert found.confirmed is not None
+
+
+@pytest.mark.parametrize("reasons", [[Reason.ROW_GONE], [Reason.ROW_GONE, Reason.ITEM_GONE], [Reason.SCAN]])
+def test_an_item_whose_delete_is_rejected_stays_and_its_row_counts_as_known_to_be_gone(
+    store: Metastore, kept: DefinitionId, reasons: list[Reason]
+):
+    found = decided(store, kept, *reasons)
+    assert (found.state, found.stamp, found.base) == (EntryState.SETTLED, None, entry(1).base)
+
+
+def test_the_steps_of_a_capture_add_up_in_their_run(store: Metastore, kept: DefinitionId):
+    runs, (run, _) = RunStore(store), start(store, kept)
+    runs.add_captured(run.id, "delta", {"pages": 2, "entries": 5}, ["one", "two"])
+    runs.add_captured(run.id, "delta", {"pages": 1, "seconds": 0.5}, ["two", "three"])
+    found = runs.get(run.id)
+    assert (found.capture, found.captured) == ("delta", {"pages": 3, "entries": 5, "seconds": 0.5})
+    assert found.notes == ("one", "two", "three")
 
 
 def test_a_watermark_moves_with_its_marks_and_only_from_where_it_was(

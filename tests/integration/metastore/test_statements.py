@@ -18,8 +18,13 @@ PARTS = {
         "connection_by_name": ("connection_columns", "connection_by_name"),
     },
     "definitions": {name: ("columns", name) for name in ("by_id", "all", "due")},
-    "backlog": {"mark": ("mark", "policy"), "policy": None},
-    "ledger": {"columns": None, "by_hashes": ("columns", "by_hashes"), "by_items": ("columns", "by_items")},
+    "backlog": {"mark": ("mark", "policy"), "policy": None, "numbers": ("mark", "policy", "numbers")},
+    "ledger": {
+        "columns": None,
+        "by_hashes": ("columns", "by_hashes"),
+        "by_items": ("columns", "by_items"),
+        "tombstones_of": ("columns", "tombstones_of"),
+    },
     "runs": {"record_columns": None, "by_id": ("record_columns", "by_id"), "recent": ("record_columns", "recent")},
 }
 
@@ -33,7 +38,7 @@ def executed():
             if parts is None:
                 continue
             text = "\n".join(texts[part] for part in parts)
-            if noun == "scans" and name == "mark":
+            if noun in ("scans", "enumerations") and name == "mark":
                 text += "\n" + load("backlog")["policy"]
             yield pytest.param(text, id=f"{noun}-{name}")
 
@@ -41,13 +46,19 @@ def executed():
 def prepared(text: str) -> str:
     names: dict[str, int] = {}
     numbered = PARAMETER.sub(lambda found: f"${names.setdefault(found[1], len(names) + 1)}", text)
-    return numbered.replace("%%", "%").replace("{scan}", "scan_rows").replace("{differing}", "differing_rows")
+    for name in ("scan", "listed", "differing"):
+        numbered = numbered.replace(f"{{{name}}}", f"{name}_rows")
+    return numbered.replace("%%", "%")
 
 
 @pytest.mark.parametrize("text", list(executed()))
 def test_every_statement_fits_the_schema(sql, text):
     sql.execute("create temporary table scan_rows (identity text, stamp bigint)")
-    sql.execute('create temporary table differing_rows (subject_hash bytea, identity text, stamp bigint, kind "char")')
+    sql.execute("create temporary table listed_rows (item_id integer primary key, etag text)")
+    sql.execute(
+        "create temporary table differing_rows"
+        ' (subject_hash bytea, identity text, stamp bigint, item_id integer, etag text, kind "char")'
+    )
     if re.match(r"\s*(select|insert|update|delete|with)\b", text):
         sql.execute(f"prepare checked as {prepared(text)}")
     else:

@@ -17,8 +17,10 @@ select %(definition)b::uuid, m.hash, m.kind, m.identity, m.list_id, m.item_id, s
 --   at all. A claimed subject is always renumbered: its worker may have read the row before the mark saw it.
 -- State: PARKED becomes due again with its attempts kept, except when a scan sees the content that was parked, or misses
 --   the row once more: a row that cannot be written differs from the ledger at every scan, and waits for its retry time.
---   AWAITING_APPROVAL and HELD stay under marks that do not say that the row is there.
---   A subject that is due because its row is gone, and nothing else, waits when the mark says so.
+--   AWAITING_APPROVAL and HELD stay under marks that say once more what they wait for: that the row is gone, or that the
+--   item is. News of the other side, and that the other one is gone as well, make them due: there is less to ask, or nothing.
+--   A subject that is due because one side is gone, and nothing else, waits when a mark that says the same says so.
+-- approved: an approval outlives the same marks as a wait does.
 -- due_at: news does not wait for a delay, except of a subject that waits for somebody else's creation (AGAIN).
 -- news: two different eTags cannot be ordered here, so settle is made to look.
 on conflict (sync_def_id, subject_hash) do update
@@ -30,12 +32,18 @@ on conflict (sync_def_id, subject_hash) do update
                    when b.news is null and not 'ITEM' = any(b.reasons) then excluded.news
                    when b.news = excluded.news then b.news end,
        seen_stamp = case when excluded.reasons <@ array['SCAN', 'ROW_GONE'] then excluded.seen_stamp else b.seen_stamp end,
-       state = case when b.state = 'DUE' and excluded.state <> 'DUE' and not b.approved and b.reasons <@ array['ROW_GONE'] then excluded.state
-                    when b.state = 'PARKED' and excluded.state <> 'DUE' then excluded.state
+       state = case when b.state = 'DUE' and excluded.state <> 'DUE' and not b.approved and b.reasons <@ excluded.reasons then excluded.state
+                    when b.state = 'PARKED' and excluded.state <> 'DUE'
+                         and not (b.reasons || excluded.reasons) @> array['ROW_GONE', 'ITEM_GONE'] then excluded.state
                     when b.state in ('AWAITING_APPROVAL', 'HELD')
-                         and excluded.reasons <@ array['ROW_GONE', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE'] then b.state
+                         and excluded.reasons <@ array['ROW_GONE', 'ITEM_GONE', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE']
+                         and not ('ITEM_GONE' = any(excluded.reasons) and ('ROW_GONE' = any(b.reasons) or not 'ITEM_GONE' = any(b.reasons)))
+                         and not ('ROW_GONE' = any(excluded.reasons) and 'ITEM_GONE' = any(b.reasons) and not 'ROW_GONE' = any(b.reasons)) then b.state
                     else 'DUE' end,
-       approved = b.approved and excluded.reasons <@ array['ROW_GONE', 'DOUBT', 'RETRY', 'AGAIN', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE'],
+       approved = b.approved
+                  and excluded.reasons <@ array['ROW_GONE', 'ITEM_GONE', 'DOUBT', 'RETRY', 'AGAIN', 'BACKFILL', 'MAPPING', 'DRIFT', 'SAMPLE']
+                  and not ('ITEM_GONE' = any(excluded.reasons) and ('ROW_GONE' = any(b.reasons) or not 'ITEM_GONE' = any(b.reasons)))
+                  and not ('ROW_GONE' = any(excluded.reasons) and 'ITEM_GONE' = any(b.reasons) and not 'ROW_GONE' = any(b.reasons)),
        due_at = case when b.state = 'DUE' and 'AGAIN' = any(b.reasons) then b.due_at else least(b.due_at, now()) end,
        marked_at = now()
  where not excluded.reasons <@ array['SCAN', 'ROW_GONE']
@@ -45,6 +53,22 @@ on conflict (sync_def_id, subject_hash) do update
             when 'DUE' then b.claim is not null or b.lane > excluded.lane or not b.reasons @> excluded.reasons
                             or (excluded.state <> 'DUE' and not b.approved and b.reasons <@ array['ROW_GONE'])
             else not b.reasons @> excluded.reasons or not excluded.reasons <@ array['ROW_GONE'] end
+
+-- numbers --
+-- What a mark or its renewal is numbered. Written after `policy`.
+returning b.subject_hash, b.number
+
+-- under_way --
+-- Of echoes: those whose subject somebody holds, or is marked because its item was gone, or whose entry is not the one
+-- that was read. In one snapshot: a claim that is over has left its confirmation in the ledger.
+select e.hash
+  from unnest(%(hashes)b::bytea[], %(confirmed)b::bigint[]) as e(hash, confirmed)
+ where exists (select 1 from syncbridge.sync_backlog b
+                where b.sync_def_id = %(definition)b::uuid and b.subject_hash = e.hash
+                  and (b.claim is not null or 'ITEM_GONE' = any(b.reasons)))
+    or not exists (select 1 from syncbridge.sync_ledger l
+                    where l.sync_def_id = %(definition)b::uuid and l.source_identity_hash = e.hash
+                      and l.confirmed is not distinct from e.confirmed)
 
 -- next_number --
 -- A number from the marks' sequence.

@@ -67,12 +67,25 @@ update syncbridge.holds h set released_at = clock_timestamp(), released_by = %(a
    and not exists (select 1 from syncbridge.sync_backlog b where b.sync_def_id = h.sync_def_id and b.state = 'AWAITING_APPROVAL')
 
 -- reject_ledger --
--- Rejected deletes: the rows count as known to be gone, their items stay.
+-- Rejected deletes of items: their rows count as known to be gone, the items stay.
 update syncbridge.sync_ledger l set stamp = null
   from syncbridge.sync_backlog b
  where b.sync_def_id = %(definition)s and b.state = 'AWAITING_APPROVAL' and b.subject_kind = 'ROW'
    and (%(identities)s::text[] is null or b.source_identity = any(%(identities)s::text[]))
    and l.sync_def_id = b.sync_def_id and l.source_identity_hash = b.subject_hash
+   and ('ROW_GONE' = any(b.reasons) or not 'ITEM_GONE' = any(b.reasons))
+
+-- reject_row_deletes --
+-- Rejected deletes of rows whose item is gone: they stay without one, as where that is the policy. The stamp stays, so that
+-- such a row comes up again when it changes. Takes a number, as every agreement does.
+update syncbridge.sync_ledger l
+   set state = 'TOMBSTONE', tombstoned_at = now(), sp_etag = null, field_digests = null, content_hash = null,
+       confirmed = nextval('syncbridge.mark_numbers')
+  from syncbridge.sync_backlog b
+ where b.sync_def_id = %(definition)s and b.state = 'AWAITING_APPROVAL' and b.subject_kind = 'ROW'
+   and (%(identities)s::text[] is null or b.source_identity = any(%(identities)s::text[]))
+   and l.sync_def_id = b.sync_def_id and l.source_identity_hash = b.subject_hash
+   and 'ITEM_GONE' = any(b.reasons) and not 'ROW_GONE' = any(b.reasons)
 
 -- reject_marks --
 -- Rejected deletes leave the backlog.

@@ -17,6 +17,11 @@ select l.source_identity, l.state, l.source_instance_id, l.sp_list_id, l.sp_item
  where l.sync_def_id = %(definition)b::uuid and l.sp_list_id = %(list)b::text and l.sp_item_id = any(%(items)b::integer[])
    and l.sp_item_id is not null and l.state <> 'TOMBSTONE'
 
+-- tombstones_of --
+-- Tombstones by the item that they remember.
+ where l.sync_def_id = %(definition)b::uuid and l.sp_list_id = %(list)b::text and l.sp_item_id = any(%(items)b::integer[])
+   and l.sp_item_id is not null and l.state = 'TOMBSTONE'
+
 -- stamps --
 -- The stamps that rows had at their last agreement.
 select source_identity, stamp from syncbridge.sync_ledger

@@ -67,6 +67,16 @@ select clock_timestamp() - coalesce(max(start_time) filter (where capture = 'sca
 -- What the run's capture saw.
 update syncbridge.sync_runs set capture = %(capture)s, captured = %(numbers)s::jsonb, notes = %(notes)s::text[] where id = %(run)s
 
+-- add_captured --
+-- What one more step of the run's capture saw; a note is said once.
+update syncbridge.sync_runs r
+   set capture = %(capture)s,
+       captured = r.captured || (select coalesce(jsonb_object_agg(n.key, coalesce((r.captured ->> n.key)::numeric, 0) + n.value::numeric), '{}')
+                                   from jsonb_each_text(%(numbers)s::jsonb) n),
+       notes = r.notes || array(select n.note from unnest(%(notes)s::text[]) with ordinality as n(note, position)
+                                 where not n.note = any(r.notes) order by n.position)
+ where r.id = %(run)s
+
 -- add_note --
 -- A sentence that explains the run; said once.
 update syncbridge.sync_runs set notes = array_append(notes, %(note)s::text) where id = %(run)s and not %(note)s::text = any(notes)

@@ -1,23 +1,5 @@
 -- Scans: the unlogged tables of one run, and what differs from the ledger. `{scan}` and `{differing}` are the run's tables.
 
--- settings --
--- For this transaction: time for a large table, memory to join it in one pass, and no compilation of a query that runs once.
-select set_config('statement_timeout', %(statement_timeout)s::text, true), set_config('work_mem', '96MB', true), set_config('jit', 'off', true)
-
--- dead --
--- Runs whose tables are left over: ended, or so old that nobody works on them any more.
-select t.run_id
-  from syncbridge.scan_tables t left join syncbridge.sync_runs r on r.id = t.run_id
- where t.run_id = %(run)s::uuid or r.status not in ('QUEUED', 'RUNNING') or t.created_at < now() - interval '1 day'
-
--- forget --
--- A run's tables are gone.
-delete from syncbridge.scan_tables where run_id = %(run)s::uuid
-
--- remember --
--- A run's tables are there.
-insert into syncbridge.scan_tables (run_id, sync_def_id) values (%(run)s::uuid, %(definition)s::uuid)
-
 -- create_scan --
 -- The rows of the source: what the scan piped in. A crash of the server empties it, see `loaded`.
 create unlogged table {scan} (identity text collate "C" not null, stamp bigint not null) with (autovacuum_enabled = false)
@@ -29,10 +11,6 @@ copy {scan} (identity, stamp) from stdin (format binary)
 -- analyze_scan --
 -- The comparison's plan depends on how many rows there are.
 analyze {scan} (identity)
-
--- loaded --
--- How many rows have to be there from now on.
-update syncbridge.scan_tables set loaded = %(loaded)s::bigint where run_id = %(run)s::uuid
 
 -- create_differing --
 -- What differs, in the order of the marks.
@@ -62,10 +40,6 @@ select b.subject_hash, s.identity, s.stamp, 'b'
  where b.sync_def_id = %(definition)s::uuid and b.state in ('AWAITING_APPROVAL', 'HELD') and 'ROW_GONE' = any(b.reasons)
    and not exists (select 1 from {differing} d where d.subject_hash = b.subject_hash)
 
--- index_differing --
--- For paging in the order of the hash. A row that the source showed twice fails here.
-create unique index on {differing} (subject_hash)
-
 -- totals --
 -- The comparison in figures, and whether every row of the scan was there.
 select (select count(*) from {scan}), count(*), count(*) filter (where kind = 'n'), count(*) filter (where kind in ('c', 'u')),
@@ -77,19 +51,6 @@ select (select count(*) from {scan}), count(*), count(*) filter (where kind = 'n
 select count(*) from {differing} d
   join syncbridge.sync_ledger l on l.sync_def_id = %(definition)s::uuid and l.source_identity_hash = d.subject_hash
  where d.kind = 'c' and l.mapping_fingerprint is distinct from %(mapping)s::bytea
-
--- compared --
--- How many differences have to be found again by the marks.
-update syncbridge.scan_tables set differing = %(differing)s::bigint where run_id = %(run)s::uuid
-
--- expected --
--- What `compared` remembered.
-select differing from syncbridge.scan_tables where run_id = %(run)s::uuid
-
--- page --
--- The next page of differences: how many, and the last hash.
-select count(*), decode(max(encode(subject_hash, 'hex') collate "C"), 'hex')
-  from (select subject_hash from {differing} where subject_hash > %(after)b::bytea order by subject_hash limit %(limit)b::integer) as page
 
 -- show --
 -- A page of differences for a plan, in the order of their hash.
