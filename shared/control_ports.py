@@ -18,6 +18,7 @@ from shared.core.catalog import (
 from shared.core.definition import DefinitionState, SourceSpec
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.list_columns import ListColumn
+from shared.core.needs import Needs
 from shared.core.problems import Problem
 from shared.core.provisioning import ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord
@@ -239,7 +240,7 @@ class SourceAdmin(Protocol):
 
     def introspect(self, table: TableRef) -> TableSnapshot: ...
 
-    def check(self, spec: SourceSpec) -> tuple[Problem, ...]:
+    def check(self, spec: SourceSpec, needs: Needs | None = None) -> tuple[Problem, ...]:
         """Missing rights, each with the SQL that gives it, and what the data says about the key and the cursor."""
 
 

@@ -13,6 +13,7 @@ from shared.core.definition import (
     DeletePolicy,
     Direction,
     FieldKind,
+    ForeignPolicy,
     LeftScope,
     SyncMode,
 )
@@ -140,7 +141,7 @@ class FieldMappingIn(Document):
         description="Internal name that is asked for; the real one is read back when the list is provisioned.",
     )
     field_kind: FieldKind | None = Field(default=None, description="By default the one that suits the column's type.")
-    sync_direction: Direction = Direction.PUSH_ONLY
+    sync_direction: Direction | None = Field(default=None, description="By default what the sync mode suggests.")
     transform_rule: Text | None = None
     group: Annotated[str, Field(max_length=63), Kept] | None = None
     choices: tuple[Annotated[str, Field(min_length=1, max_length=255), Kept], ...] = Field(
@@ -184,13 +185,21 @@ class DefinitionIn(Document):
     row_filter: Text | None = None
     left_scope: LeftScope = LeftScope.DELETE
     soft_delete_column: Identifier | None = None
-    row_deleted: DeletePolicy = DeletePolicy.PROPAGATE
-    item_deleted: DeletePolicy = DeletePolicy.RECREATE
+    row_deleted: DeletePolicy | None = Field(default=None, description="By default what the sync mode suggests.")
+    item_deleted: DeletePolicy | None = Field(default=None, description="By default what the sync mode suggests.")
+    foreign_items: ForeignPolicy | None = Field(
+        default=None,
+        description="What becomes of items that no row stands for; by default what the sync mode suggests.",
+    )
     guards: GuardsIn = Field(default_factory=GuardsIn)
     schedule: Annotated[str, Field(max_length=100), Kept] = "PT5M"
     schedule_zone: Annotated[str, Field(max_length=64), Kept] = "UTC"
     site_zone: Annotated[str, Field(max_length=64), Kept] = "UTC"
     settle_concurrency: Annotated[int, Field(ge=1, le=8)] = 2
+    debounce: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1))] = Field(
+        default=timedelta(0),
+        description="How long a person's edit has to rest before it moves, so that no half-typed item does. ISO 8601 duration.",
+    )
     poll_interval: Annotated[timedelta, Field(ge=SHORTEST_POLL, le=LONGEST_POLL)] = Field(
         default=timedelta(seconds=60),
         description="How often the list's changes are read when no notice comes: 10 seconds to a day, 1 RU each. ISO 8601 "
@@ -213,6 +222,12 @@ class FieldMappingOut(Document):
     choices: tuple[str, ...]
     required: bool
     indexed: bool
+
+
+class PoliciesOut(Document):
+    row_deleted: DeletePolicy
+    item_deleted: DeletePolicy
+    foreign_items: ForeignPolicy
 
 
 class DefinitionOut(Document):
@@ -238,13 +253,18 @@ class DefinitionOut(Document):
     row_filter: str | None
     left_scope: LeftScope
     soft_delete_column: str | None
-    row_deleted: DeletePolicy
-    item_deleted: DeletePolicy
+    row_deleted: DeletePolicy | None
+    item_deleted: DeletePolicy | None
+    foreign_items: ForeignPolicy | None
+    in_force: PoliciesOut = Field(
+        description="The policies with the sync mode's own where the definition leaves them open."
+    )
     guards: GuardsIn
     schedule: str
     schedule_zone: str
     site_zone: str
     settle_concurrency: int
+    debounce: timedelta
     poll_interval: timedelta
     health: tuple[str, ...] = Field(default=(), description="Sentences about what is limited or missing.")
 

@@ -53,9 +53,10 @@ class DraftDefinition:
     """Text of shared.core.scope."""
     left_scope: LeftScope = LeftScope.DELETE
     soft_delete_column: str | None = None
-    row_deleted: DeletePolicy = DeletePolicy.PROPAGATE
-    item_deleted: DeletePolicy = DeletePolicy.RECREATE
-    foreign_items: ForeignPolicy = ForeignPolicy.IGNORE
+    row_deleted: DeletePolicy | None = None
+    item_deleted: DeletePolicy | None = None
+    foreign_items: ForeignPolicy | None = None
+    """None, in these three: what the mode suggests; see shared.core.policies."""
     guards: GuardSettings = field(default_factory=GuardSettings)
     schedule: str = "PT5M"
     schedule_zone: str = "UTC"

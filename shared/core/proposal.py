@@ -3,28 +3,40 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from shared.core.columns import Carries, carries, default_kind, title_column
-from shared.core.definition import Direction, FieldKind, FieldMapping, SyncMode
+from shared.core.definition import Direction, FieldKind, FieldMapping, ForeignPolicy, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.families import Family, element_family
 from shared.core.ids import FieldNo
+from shared.core.keys import can_be_reserved
 from shared.core.list_columns import SYSTEM_COLUMNS, ListColumn
 from shared.core.naming import display_names, internal_names
+from shared.core.policies import policies_of
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import SourceColumn
 
 
-def propose_fields(snapshot: TableSnapshot, key: Sequence[str]) -> tuple[DraftField, ...]:
+def propose_fields(draft: DraftDefinition, snapshot: TableSnapshot) -> tuple[DraftField, ...]:
     """A field for every column that a list can keep, the one for Title first. A column whose values are both a title and
-    worth a column of their own kind gets two."""
-    title = title_column(snapshot.columns, key)
-    fields = []
-    if title is not None:
-        fields.append(DraftField(source_column_name=title.name, target_column_name="Title", kind=FieldKind.TEXT))
+    worth a column of their own kind gets two, and the title of the two is only shown. Where rows are only pulled, columns
+    that cannot be written are left out."""
+    title = title_column(snapshot.columns, _key_names(draft, snapshot))
+    fields: list[DraftField] = []
     for column in snapshot.columns:
         kind = default_kind(column.type)
-        if kind is None or (column is title and kind is FieldKind.TEXT):
+        own = kind is not None and not (column is title and kind is FieldKind.TEXT)
+        if draft.mode is SyncMode.ONE_WAY_PULL and not (kind and _pullable(draft, snapshot, column, kind)):
             continue
-        fields.append(DraftField(source_column_name=column.name, kind=kind))
+        if column is title:
+            shown = Direction.PUSH_ONLY if own and draft.mode is SyncMode.TWO_WAY else None
+            if not (own and draft.mode is SyncMode.ONE_WAY_PULL):
+                fields.insert(
+                    0,
+                    DraftField(
+                        source_column_name=column.name, target_column_name="Title", kind=FieldKind.TEXT, direction=shown
+                    ),
+                )
+        if own:
+            fields.append(DraftField(source_column_name=column.name, kind=kind))
     return tuple(fields)
 
 
@@ -58,7 +70,7 @@ def fields_of(
                 target_column_name=target,
                 target_display_name=display_name,
                 kind=kind,
-                direction=field.direction or _direction(draft.mode, column, kind, system=system),
+                direction=field.direction or _direction(draft, snapshot, column, kind, system=system),
                 is_system_field=system,
                 transform_rule=field.transform_rule,
                 group=field.group,
@@ -82,17 +94,34 @@ def kind_of_field(field: DraftField, column: SourceColumn, existing: Mapping[str
     return FieldKind.TEXT if target == "Title" else default_kind(column.type)
 
 
-def _direction(mode: SyncMode, column: SourceColumn, kind: FieldKind, *, system: bool) -> Direction:
+def _direction(
+    draft: DraftDefinition, snapshot: TableSnapshot, column: SourceColumn, kind: FieldKind, *, system: bool
+) -> Direction:
     if system:
         return Direction.PULL_ONLY
-    match mode:
+    match draft.mode:
         case SyncMode.ONE_WAY_PUSH:
             return Direction.PUSH_ONLY
         case SyncMode.ONE_WAY_PULL:
             return Direction.PULL_ONLY
         case SyncMode.TWO_WAY:
-            both = carries(column.type, kind) is Carries.BOTH and not column.generated
-            return Direction.BIDIRECTIONAL if both else Direction.PUSH_ONLY
+            return Direction.BIDIRECTIONAL if _pullable(draft, snapshot, column, kind) else Direction.PUSH_ONLY
+
+
+def _pullable(draft: DraftDefinition, snapshot: TableSnapshot, column: SourceColumn, kind: FieldKind) -> bool:
+    """Whether people may be expected to write a column from the list. A key is taken from a new item only where nothing
+    else can make one."""
+    if carries(column.type, kind) is not Carries.BOTH or column.generated:
+        return False
+    names = _key_names(draft, snapshot)
+    if column.name in names:
+        key = [found for name in names if (found := snapshot.column(name)) is not None]
+        return policies_of(draft).foreign_items is ForeignPolicy.INSERT and not can_be_reserved(key)
+    return not column.identity and column.name not in (draft.soft_delete_column, draft.cursor_column)
+
+
+def _key_names(draft: DraftDefinition, snapshot: TableSnapshot) -> Sequence[str]:
+    return draft.key_columns or snapshot.primary_key
 
 
 def _choices(field: DraftField, column: SourceColumn, kind: FieldKind, target: ListColumn | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from shared.core.errors import ConfigurationError
 from shared.core.flows import flows_of
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint, scope_fingerprint
+from shared.core.policies import policies_of
 from shared.core.scope_text import parse
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
 
@@ -65,7 +66,7 @@ class DefinitionRecord:
 
 def compiled(record: DefinitionRecord) -> SyncDefinition:
     """Raises ConfigurationError while the definition has no list."""
-    draft, target = record.draft, record.target
+    draft, target, policies = record.draft, record.target, policies_of(record.draft)
     if target.list_id is None or target.key_column is None:
         raise ConfigurationError(
             f"definition {record.name!r} has no list yet: provision it first", code="not_provisioned"
@@ -91,9 +92,9 @@ def compiled(record: DefinitionRecord) -> SyncDefinition:
         scope_fingerprint=scope_fingerprint_of(record),
         change_detection=draft.change_detection,
         left_scope=draft.left_scope,
-        row_deleted=draft.row_deleted,
-        item_deleted=draft.item_deleted,
-        foreign_items=draft.foreign_items,
+        row_deleted=policies.row_deleted,
+        item_deleted=policies.item_deleted,
+        foreign_items=policies.foreign_items,
         guards=draft.guards,
         schedule=draft.schedule,
         schedule_zone=draft.schedule_zone,

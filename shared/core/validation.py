@@ -3,14 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from shared.core.definition import (
-    ChangeDetection,
-    ConflictPolicy,
-    DeletePolicy,
-    FieldMapping,
-    ForeignPolicy,
-    SyncMode,
-)
+from shared.core.definition import ChangeDetection, FieldMapping, SyncMode
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError
 from shared.core.families import Family, family_of
@@ -24,6 +17,7 @@ from shared.core.snapshot import TableSnapshot
 from shared.core.source import RelationKind, SourceColumn, TableRef
 from shared.core.validation_fields import field_problems, unknown_column
 from shared.core.validation_key import key_problems
+from shared.core.validation_policies import policy_problems
 from shared.core.watching import LONGEST_POLL, SHORTEST_POLL
 
 WRITABLE = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
@@ -44,8 +38,8 @@ def validate(
         *_relation(draft, fields, snapshot),
         *_scope(draft, snapshot),
         *_soft_delete(draft, fields, snapshot),
-        *_cursor(draft, snapshot),
-        *_policies(draft, fields, snapshot),
+        *_cursor(draft, fields, snapshot),
+        *policy_problems(draft, fields, snapshot),
         *_settings(draft),
     )
 
@@ -101,6 +95,13 @@ def _soft_delete(draft: DraftDefinition, fields: Sequence[FieldMapping], snapsho
             message=f"the soft-delete column {name} is NOT NULL: a date or timestamp has to be null for rows that are there",
             where=where,
         )
+    elif column.generated and draft.mode is not SyncMode.ONE_WAY_PUSH:
+        yield Problem(
+            code="soft_delete_generated",
+            message=f"the soft-delete column {name} is generated: a row cannot be marked as deleted when its item is; choose "
+            "another column, or the mode ONE_WAY_PUSH",
+            where=where,
+        )
     if any(field.source.name == name and field.pulls for field in fields):
         yield Problem(
             code="soft_delete_pulled",
@@ -109,7 +110,7 @@ def _soft_delete(draft: DraftDefinition, fields: Sequence[FieldMapping], snapsho
         )
 
 
-def _cursor(draft: DraftDefinition, snapshot: TableSnapshot) -> Iterator[Problem]:
+def _cursor(draft: DraftDefinition, fields: Sequence[FieldMapping], snapshot: TableSnapshot) -> Iterator[Problem]:
     where = "cursor_column"
     if draft.cursor_column is None:
         if draft.change_detection is ChangeDetection.WATERMARK:
@@ -124,6 +125,13 @@ def _cursor(draft: DraftDefinition, snapshot: TableSnapshot) -> Iterator[Problem
     if column is None:
         yield unknown_column(draft.cursor_column, snapshot, where)
         return
+    if any(field.source.name == column.name and field.pulls for field in fields):
+        yield Problem(
+            code="cursor_pulled",
+            message=f"the cursor column {column.name} is written from the list by a field, and might go back in time: make "
+            "that field PUSH_ONLY",
+            where=where,
+        )
     family = family_of(column.type)
     if family not in _MOMENTS and column.type.name != "xid8":
         yield Problem(
@@ -164,58 +172,6 @@ def _cursor_index(draft: DraftDefinition, snapshot: TableSnapshot, column: Sourc
             # A partitioned table takes no concurrent build.
             remedy=f"create index {'' if snapshot.kind is RelationKind.PARTITIONED else 'concurrently '}"
             f"on {_quoted(snapshot.table)} ({columns})",
-        )
-
-
-def _policies(draft: DraftDefinition, fields: Sequence[FieldMapping], snapshot: TableSnapshot) -> Iterator[Problem]:
-    if draft.conflict_policy is ConflictPolicy.LATEST_WINS:
-        cursor = snapshot.column(draft.cursor_column) if draft.cursor_column else None
-        if cursor is None or family_of(cursor.type) not in _MOMENTS:
-            yield Problem(
-                code="latest_wins",
-                message="LATEST_WINS compares a timestamp of the row with the item's Modified: name a timestamp column as "
-                "cursor_column, or choose SOURCE_WINS or DESTINATION_WINS",
-                where="conflict_policy",
-            )
-    if draft.mode is SyncMode.ONE_WAY_PUSH and draft.item_deleted is DeletePolicy.PROPAGATE:
-        yield Problem(
-            code="one_way_delete",
-            message="item_deleted PROPAGATE deletes rows, and the mode ONE_WAY_PUSH never writes rows: choose RECREATE, KEEP "
-            "or APPROVE, or the mode TWO_WAY",
-            where="item_deleted",
-        )
-    if draft.mode is SyncMode.ONE_WAY_PULL and draft.row_deleted is DeletePolicy.PROPAGATE:
-        yield Problem(
-            code="one_way_delete",
-            message="row_deleted PROPAGATE deletes items, and the mode ONE_WAY_PULL never writes items: choose RECREATE, KEEP "
-            "or APPROVE, or the mode TWO_WAY",
-            where="row_deleted",
-        )
-    if draft.foreign_items is ForeignPolicy.INSERT:
-        yield from _inserts(draft, fields, snapshot)
-
-
-def _inserts(draft: DraftDefinition, fields: Sequence[FieldMapping], snapshot: TableSnapshot) -> Iterator[Problem]:
-    where = "foreign_items"
-    if draft.mode is SyncMode.ONE_WAY_PUSH:
-        yield Problem(
-            code="one_way_insert",
-            message="foreign_items INSERT writes rows, and the mode ONE_WAY_PUSH never does: choose IGNORE, or the mode TWO_WAY",
-            where=where,
-        )
-        return
-    pulled = {field.source.name for field in fields if field.pulls}
-    bare = [
-        column.name
-        for column in snapshot.columns
-        if not (column.nullable or column.has_default or column.identity or column.generated or column.name in pulled)
-    ]
-    if bare:
-        yield Problem(
-            code="insert_not_null",
-            message=f"foreign_items INSERT cannot fill {', '.join(bare)}: NOT NULL, without a default and not pulled; map them, "
-            "give them defaults, or choose IGNORE",
-            where=where,
         )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from shared.core.columns import LOOKUPS, NOT_INDEXABLE, SINGLE_LINE, carries, default_kind, one_way_reason, refusal
-from shared.core.definition import Direction, FieldKind, FieldMapping, SyncMode
+from shared.core.definition import Direction, FieldKind, FieldMapping, ForeignPolicy, SyncMode
 from shared.core.draft import DraftDefinition
 from shared.core.families import Family, element_family, family_of
 from shared.core.list_columns import SYSTEM_COLUMNS, ListColumn
 from shared.core.naming import SYNC_KEY_COLUMN, SYSTEM_NAMES, is_internal_name
+from shared.core.policies import policies_of
 from shared.core.problems import Problem, Severity
 from shared.core.snapshot import TableSnapshot
 from shared.core.values.choices import SEPARATOR
@@ -49,13 +50,15 @@ def field_problems(
             yield Problem(code="type_refused", message=f"{column.name} ({column.type.declared}): {reason}", where=where)
     existing = {column.name: column for column in list_columns}
     key = set(draft.key_columns or snapshot.primary_key)
+    inserts = policies_of(draft).foreign_items is ForeignPolicy.INSERT
     for field in fields:
         yield from _pair(field)
-        yield from _direction(field, draft.mode, key)
+        yield from _direction(field, draft.mode, key, inserts=inserts)
         yield from _target(field, existing)
         yield from _choices(field)
         yield from _shape(field)
     yield from _together(fields, list_columns)
+    yield from _groups(fields, draft.mode, key)
 
 
 def _problem(field: FieldMapping, code: str, message: str, severity: Severity = Severity.ERROR) -> Problem:
@@ -77,7 +80,7 @@ def _pair(field: FieldMapping) -> Iterator[Problem]:
         )
 
 
-def _direction(field: FieldMapping, mode: SyncMode, key: set[str]) -> Iterator[Problem]:
+def _direction(field: FieldMapping, mode: SyncMode, key: set[str], *, inserts: bool) -> Iterator[Problem]:
     column = field.source.name
     if field.is_system_field and field.direction is not Direction.PULL_ONLY:
         yield _problem(
@@ -105,11 +108,33 @@ def _direction(field: FieldMapping, mode: SyncMode, key: set[str]) -> Iterator[P
             "generated_pulled",
             f"{column} is a generated column, which cannot be written: make its field PUSH_ONLY",
         )
+    elif field.pulls and field.source.identity and column not in key:
+        yield _problem(
+            field,
+            "identity_pulled",
+            f"{column} gets its numbers from a sequence: make its field PUSH_ONLY",
+        )
     if field.pulls and column in key:
+        yield from _pulled_key(field, mode, inserts=inserts)
+
+
+def _pulled_key(field: FieldMapping, mode: SyncMode, *, inserts: bool) -> Iterator[Problem]:
+    """A key is taken from an item once, when it becomes a new row; the list goes on showing it."""
+    column = field.source.name
+    if mode is SyncMode.TWO_WAY and not field.pushes:
+        yield _problem(
+            field,
+            "key_pull_only",
+            f"{column} is part of the key, which is never written into a row that is there: make its field BIDIRECTIONAL, "
+            "so that new items give the key and the list shows it, or PUSH_ONLY",
+        )
+    elif mode is not SyncMode.ONE_WAY_PUSH and not inserts:
         yield _problem(
             field,
             "key_pulled",
-            f"{column} is part of the key, which is never written from the list: make its field PUSH_ONLY",
+            f"{column} is part of the key, which is taken from the list for new rows only, and foreign_items IGNORE makes "
+            "none",
+            Severity.WARNING,
         )
 
 
@@ -252,7 +277,6 @@ def _together(fields: Sequence[FieldMapping], list_columns: Sequence[ListColumn]
             where="fields",
         )
     yield from _indexes(fields, list_columns)
-    yield from _groups(fields)
 
 
 def _indexes(fields: Sequence[FieldMapping], list_columns: Sequence[ListColumn]) -> Iterator[Problem]:
@@ -267,7 +291,7 @@ def _indexes(fields: Sequence[FieldMapping], list_columns: Sequence[ListColumn])
         )
 
 
-def _groups(fields: Sequence[FieldMapping]) -> Iterator[Problem]:
+def _groups(fields: Sequence[FieldMapping], mode: SyncMode, key: set[str]) -> Iterator[Problem]:
     groups: dict[str, list[FieldMapping]] = {}
     for field in fields:
         if field.group is not None:
@@ -277,6 +301,13 @@ def _groups(fields: Sequence[FieldMapping]) -> Iterator[Problem]:
             yield Problem(
                 code="group_direction",
                 message=f"the fields of group {name} are merged as one value: give them one direction",
+                where="fields",
+            )
+        elif mode is not SyncMode.ONE_WAY_PUSH and any(member.source.name in key for member in members):
+            yield Problem(
+                code="group_key",
+                message=f"the group {name} has a field of the key, which is never written into a row that is there: leave it "
+                "out of the group",
                 where="fields",
             )
         if len(members) == 1:

@@ -12,6 +12,7 @@ from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
 from shared.core.lifecycle import check_definition_move
 from shared.core.list_columns import ListColumn
+from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
 from shared.core.provisioning import TITLE_COLUMN, ColumnPlan, ListPlan, ProvisionedList
@@ -57,7 +58,7 @@ def create(
     snapshots.save(wish.instance_id, snapshot)
     draft = wish.draft
     if not draft.fields:
-        draft = replace(draft, fields=propose_fields(snapshot, draft.key_columns or snapshot.primary_key))
+        draft = replace(draft, fields=propose_fields(draft, snapshot))
     record, warnings = _checked(
         DefinitionRecord(
             id=definition,
@@ -202,7 +203,7 @@ def set_state(
             )
         problems: tuple[Problem, ...] = ()
         if source is not None:
-            problems += source.check(source_spec(record))
+            problems += source.check(source_spec(record), needs_of(record))
         if sharepoint is not None:
             problems += sharepoint.check_rights(record.target.site_id, record.target.list_id)
         _refuse(record.name, problems)
@@ -259,7 +260,7 @@ def _checked(
         cursor_column=_optional(snapshot, draft.cursor_column),
         next_field_no=max([record.next_field_no, *(mapping.no + 1 for mapping in fields)]),
     )
-    found = source.check(source_spec(checked))
+    found = source.check(source_spec(checked), needs_of(checked))
     _refuse(draft.name, found)
     return checked, tuple(p for p in (*problems, *found) if p.severity is Severity.WARNING)
 

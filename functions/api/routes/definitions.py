@@ -1,7 +1,6 @@
 """Sync definitions: drafted, checked, planned, provisioned, and moved through their life."""
 
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import asdict, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from functions.api.schemas import (
     FieldMappingIn,
     FieldMappingOut,
     GuardsIn,
+    PoliciesOut,
     StateChange,
 )
 from shared.control_ports import Plan
@@ -22,6 +22,7 @@ from shared.core.definition import DefinitionState, GuardSettings
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, RunId, SiteId
+from shared.core.policies import policies_of
 from shared.core.problems import Problem
 from shared.core.record import DefinitionRecord, preview
 from shared.core.source import TableRef
@@ -295,13 +296,14 @@ def _draft(body: DefinitionIn) -> DraftDefinition:
         soft_delete_column=body.soft_delete_column,
         row_deleted=body.row_deleted,
         item_deleted=body.item_deleted,
+        foreign_items=body.foreign_items,
         guards=GuardSettings(**body.guards.model_dump()),
         schedule=body.schedule,
         schedule_zone=body.schedule_zone,
         site_zone=body.site_zone,
         settle_concurrency=body.settle_concurrency,
         poll_interval=body.poll_interval,
-        debounce=timedelta(0),
+        debounce=body.debounce,
     )
 
 
@@ -390,12 +392,15 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         soft_delete_column=draft.soft_delete_column,
         row_deleted=draft.row_deleted,
         item_deleted=draft.item_deleted,
+        foreign_items=draft.foreign_items,
+        in_force=PoliciesOut(**asdict(policies_of(draft))),
         guards=GuardsIn(**{name: getattr(draft.guards, name) for name in GuardsIn.model_fields}),
         schedule=draft.schedule,
         schedule_zone=draft.schedule_zone,
         site_zone=draft.site_zone,
         settle_concurrency=draft.settle_concurrency,
         poll_interval=draft.poll_interval,
+        debounce=draft.debounce,
         health=life.health_of(record),
     ).model_dump(mode="json")
 

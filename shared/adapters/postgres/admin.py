@@ -6,10 +6,11 @@ from shared.adapters.postgres.address import Admit
 from shared.adapters.postgres.connection import SourceDatabase
 from shared.adapters.postgres.health import check_health
 from shared.adapters.postgres.introspection import introspect, list_tables
-from shared.adapters.postgres.rights import Needs, check_source
+from shared.adapters.postgres.rights import check_source
 from shared.core.catalog import Checked, Health
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError, Transient
+from shared.core.needs import Needs
 from shared.core.problems import Problem
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import TableRef

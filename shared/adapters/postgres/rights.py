@@ -13,6 +13,7 @@ from shared.adapters.postgres.introspection import relation_oid, snapshot_of
 from shared.adapters.postgres.queries import queries
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
+from shared.core.needs import Needs
 from shared.core.problems import Problem, Severity
 from shared.core.scope import columns_of
 from shared.core.snapshot import ReplicaIdentity, TableSnapshot
@@ -21,18 +22,6 @@ from shared.core.source import KeyStrategy, RelationKind
 _FILE: Final = "rights.sql"
 _WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
 _TIME_CURSORS: Final = frozenset({"timestamptz", "timestamp", "date"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What the definition will do beside reading."""
-
-    insert: bool = False
-    update: tuple[str, ...] = ()
-    """The columns it writes."""
-    delete: bool = False
-    stream: bool = False
-    """Change data capture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

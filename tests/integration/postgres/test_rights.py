@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters.postgres.rights import Needs, check_source
+from shared.adapters.postgres.rights import check_source
 from shared.core.errors import NotFound
+from shared.core.needs import Needs
 from shared.core.problems import Problem, Severity
 from shared.core.source import KeyStrategy, TableRef
 from tests.integration.postgres.conftest import Source

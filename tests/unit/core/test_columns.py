@@ -279,7 +279,7 @@ def test_the_title_is_the_first_line_of_text_or_else_the_key():
 
 def test_a_proposal_maps_every_column_that_a_list_can_keep():
     table = a_table(ID, NAME, a_column("raw", "bytea"), a_column("born", "date"))
-    assert [(f.source_column_name, f.target_column_name, f.kind) for f in propose_fields(table, ["id"])] == [
+    assert [(f.source_column_name, f.target_column_name, f.kind) for f in propose_fields(a_draft(), table)] == [
         ("name", "Title", FieldKind.TEXT),
         ("id", None, FieldKind.NUMBER),
         ("born", None, FieldKind.DATE),
@@ -287,12 +287,14 @@ def test_a_proposal_maps_every_column_that_a_list_can_keep():
 
 
 def test_a_key_that_is_the_title_keeps_a_column_of_its_own_kind():
-    fields = propose_fields(a_table(ID), ["id"])
+    fields = propose_fields(a_draft(), a_table(ID))
     assert [(f.target_column_name, f.kind) for f in fields] == [("Title", FieldKind.TEXT), (None, FieldKind.NUMBER)]
 
 
 def test_a_table_without_a_title_is_proposed_without_one():
-    assert [f.target_column_name for f in propose_fields(a_table(a_column("doc", "jsonb"), key=()), [])] == [None]
+    assert [f.target_column_name for f in propose_fields(a_draft(), a_table(a_column("doc", "jsonb"), key=()))] == [
+        None
+    ]
 
 
 def a_draft(*fields, mode=SyncMode.TWO_WAY, **more):

@@ -18,6 +18,7 @@ from shared.core.definition import (
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.list_columns import ListColumn
 from shared.core.problems import Severity
+from shared.core.proposal import fields_of
 from shared.core.snapshot import Constraint, ConstraintKind, Index, RowSecurity, TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind, TableRef
 from shared.core.validation import validate
@@ -35,6 +36,8 @@ COLUMNS = (
     a_column("local", "timestamp"),
     a_column("gone", "bool", nullable=False),
     a_column("total", "numeric", generated=True),
+    a_column("serial", "int8", identity=True),
+    a_column("hidden", "bool", generated=True),
     a_column("raw", "bytea"),
     a_column("area", "point"),
     a_column("tags", a_type("text", is_array=True, declared="text[]")),
@@ -48,8 +51,10 @@ TABLE = TableSnapshot(
     indexes=(Index(name="i", columns=("changed", "id")),),
 )
 NAME = DraftField(source_column_name="name")
+ALL_FILLED = tuple(DraftField(source_column_name=name) for name in ("id", "amount", "changed", "gone"))
 GOOD = DraftDefinition(name="tasks", key_strategy=KeyStrategy.PRIMARY_KEY, fields=(NAME,))
-TWO_WAY = replace(GOOD, mode=SyncMode.TWO_WAY)
+PULL = replace(GOOD, mode=SyncMode.ONE_WAY_PULL, foreign_items=ForeignPolicy.INSERT, fields=ALL_FILLED)
+TWO_WAY = replace(GOOD, mode=SyncMode.TWO_WAY, foreign_items=ForeignPolicy.IGNORE)
 
 
 def codes(draft, table=TABLE, columns=()):
@@ -118,7 +123,15 @@ def test_all_problems_come_at_once():
         (replace(GOOD, conflict_policy=ConflictPolicy.LATEST_WINS), "latest_wins", "conflict_policy", "cursor_column"),
         (replace(GOOD, item_deleted=DeletePolicy.PROPAGATE), "one_way_delete", "item_deleted", "TWO_WAY"),
         (replace(GOOD, foreign_items=ForeignPolicy.INSERT), "one_way_insert", "foreign_items", "IGNORE"),
-        (replace(TWO_WAY, fields=(field("name"),), foreign_items=ForeignPolicy.INSERT), "insert_not_null", "foreign_items", "id, amount, changed, gone"),
+        (replace(TWO_WAY, fields=(field("name"), field("id")), foreign_items=ForeignPolicy.INSERT), "insert_not_null", "foreign_items", "amount, changed, gone"),
+        (replace(GOOD, row_deleted=DeletePolicy.RECREATE), "one_way_recreate", "row_deleted", "TWO_WAY"),
+        (replace(PULL, item_deleted=DeletePolicy.RECREATE), "one_way_recreate", "item_deleted", "TWO_WAY"),
+        (replace(PULL, row_deleted=DeletePolicy.PROPAGATE), "one_way_delete", "row_deleted", "TWO_WAY"),
+        (replace(TWO_WAY, fields=(NAME, field("id", direction=Direction.PULL_ONLY))), "key_pull_only", "fields.id", "BIDIRECTIONAL"),
+        (replace(TWO_WAY, fields=(NAME, field("serial", direction=Direction.BIDIRECTIONAL))), "identity_pulled", "fields.serial", "sequence"),
+        (replace(TWO_WAY, fields=(NAME, field("changed", direction=Direction.PULL_ONLY)), cursor_column="changed"), "cursor_pulled", "cursor_column", "PUSH_ONLY"),
+        (replace(TWO_WAY, fields=(NAME,), soft_delete_column="hidden"), "soft_delete_generated", "soft_delete_column", "generated"),
+        (replace(TWO_WAY, fields=(NAME, field("id", group="g"), field("owner", group="g", direction=Direction.PUSH_ONLY))), "group_key", "fields", "out of the group"),
         (replace(GOOD, fields=()), "no_fields", "fields", "at least one"),
         (replace(GOOD, fields=(field("raw"),)), "type_refused", "fields.raw", "bytes"),
         (replace(GOOD, fields=(field("raw", kind=FieldKind.TEXT),)), "type_pair", "fields.raw", "bytes"),
@@ -127,7 +140,7 @@ def test_all_problems_come_at_once():
         (replace(TWO_WAY, fields=(field("changed", target_column_name="Created", direction=Direction.BIDIRECTIONAL),)), "system_field", "fields.changed", "PULL_ONLY"),
         (replace(GOOD, fields=(field("local", target_column_name="Created"),)), "mode_direction", "fields.local", "ONE_WAY_PUSH"),
         (replace(TWO_WAY, fields=(field("total", direction=Direction.PULL_ONLY, kind=FieldKind.NUMBER),)), "generated_pulled", "fields.total", "PUSH_ONLY"),
-        (replace(TWO_WAY, fields=(field("id", direction=Direction.PUSH_ONLY, target_column_name="SyncBridgeKey", kind=FieldKind.TEXT),)), "target_reserved", "fields.id", "sync keys"),
+        (replace(TWO_WAY, fields=(NAME, field("id", direction=Direction.PUSH_ONLY, target_column_name="SyncBridgeKey", kind=FieldKind.TEXT))), "target_reserved", "fields.id", "sync keys"),
         (replace(GOOD, fields=(field("name", target_column_name="Attachments"),)), "target_system", "fields.name", "SharePoint's own"),
         (replace(GOOD, fields=(field("name", target_column_name="a b"),)), "target_name", "fields.name", "underscores"),
         (replace(GOOD, fields=(field("body", target_column_name="Title", kind=FieldKind.NOTE),)), "title_kind", "fields.body", "TEXT"),
@@ -146,7 +159,7 @@ def test_all_problems_come_at_once():
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_an_error_names_its_part_and_what_is_accepted(draft, code, where, said):
-    problem = only(draft)
+    (problem,) = (found for found in validate(draft, TABLE) if found.severity is Severity.ERROR)
     assert (problem.code, problem.where, problem.severity) == (code, where, Severity.ERROR)
     assert said in problem.message
 
@@ -167,21 +180,66 @@ def test_a_warning_leaves_the_definition_usable(draft, code, said):
     assert said in problem.message
 
 
+def errors(draft, table=TABLE):
+    return {problem.code for problem in validate(draft, table) if problem.severity is Severity.ERROR}
+
+
 def test_a_pull_definition_never_pushes_and_never_deletes_items():
-    draft = replace(GOOD, mode=SyncMode.ONE_WAY_PULL, fields=(field("name", direction=Direction.BIDIRECTIONAL),))
-    assert codes(draft) == {"mode_direction", "one_way_delete"}
-    assert codes(replace(draft, fields=(NAME,), row_deleted=DeletePolicy.KEEP)) == set()
-
-
-def test_a_key_column_is_never_written_from_the_list():
-    assert codes(replace(TWO_WAY, fields=(field("id", direction=Direction.BIDIRECTIONAL),))) == {
-        "key_pulled",
-        "not_null",
+    assert errors(PULL) == set()
+    assert errors(replace(PULL, fields=(*ALL_FILLED, field("name", direction=Direction.BIDIRECTIONAL)))) == {
+        "mode_direction"
     }
 
 
+def test_a_pull_definition_that_ignores_new_items_says_that_it_pulls_little():
+    assert codes(replace(PULL, fields=(NAME,), foreign_items=ForeignPolicy.IGNORE)) == {"nothing_inserted"}
+
+
+def test_a_two_way_definition_whose_fields_are_all_pushed_says_that_nothing_is_pulled():
+    draft = replace(TWO_WAY, fields=(field("name", direction=Direction.PUSH_ONLY),))
+    assert (only(draft).code, only(draft).severity) == ("nothing_pulled", Severity.WARNING)
+
+
+def test_a_key_may_be_taken_from_the_list_for_new_rows_only():
+    draft = replace(TWO_WAY, fields=(NAME, field("id", direction=Direction.BIDIRECTIONAL)))
+    assert codes(draft) == {"key_pulled", "not_null"}
+    assert errors(draft) == set()
+    inserting = replace(draft, foreign_items=ForeignPolicy.INSERT, fields=(*draft.fields, *ALL_FILLED[1:]))
+    assert "key_pulled" not in codes(inserting)
+
+
+FILLED = tuple(replace(column, has_default=True) if not column.nullable else column for column in COLUMNS[1:])
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted"),
+    [
+        (a_column("id", "int4", nullable=False), False),
+        (a_column("id", "int4", nullable=False, identity=True), True),
+        (a_column("id", "uuid", nullable=False), True),
+        (a_column("id", a_type("varchar", length=20), nullable=False), False),
+    ],
+    ids=lambda value: value.type.name + ("+" if value.identity else "") if not isinstance(value, bool) else "",
+)
+def test_a_new_row_needs_a_key_that_is_pulled_or_can_be_made(key, accepted):
+    pushed = field("id", direction=Direction.PUSH_ONLY)
+    table = replace(TABLE, columns=(key, *FILLED))
+    draft = replace(TWO_WAY, foreign_items=ForeignPolicy.INSERT, fields=(NAME, pushed))
+    assert errors(draft, table) == (set() if accepted else {"insert_key"})
+    pulled = replace(draft, fields=(NAME, replace(pushed, direction=Direction.BIDIRECTIONAL)))
+    assert errors(pulled, table) == set()
+
+
+def test_without_directions_a_two_way_draft_pulls_the_key_only_where_nothing_else_makes_one():
+    draft = replace(TWO_WAY, foreign_items=ForeignPolicy.INSERT, fields=(NAME, field("id")))
+    assert errors(draft, replace(TABLE, columns=(COLUMNS[0], *FILLED))) == set()
+    serial = replace(TABLE, columns=(replace(COLUMNS[0], identity=True), *FILLED))
+    assert [f.direction for f in fields_of(draft, TABLE)] == [Direction.BIDIRECTIONAL] * 2
+    assert [f.direction for f in fields_of(draft, serial)] == [Direction.BIDIRECTIONAL, Direction.PUSH_ONLY]
+
+
 def test_a_soft_delete_column_is_not_written_from_the_list():
-    draft = replace(TWO_WAY, soft_delete_column="gone", fields=(field("gone"),))
+    draft = replace(TWO_WAY, soft_delete_column="gone", fields=(NAME, field("gone", direction=Direction.BIDIRECTIONAL)))
     assert codes(draft) == {"soft_delete_pulled"}
 
 
@@ -277,7 +335,7 @@ def test_a_numeric_key_is_accepted_with_a_word_about_its_zeros():
 def test_views_and_foreign_tables_are_pushed_only(kind):
     view = replace(TABLE, kind=kind)
     draft = replace(TWO_WAY, fields=(field("name", direction=Direction.PUSH_ONLY),))
-    assert codes(draft, view) == {"relation_not_writable"}
+    assert codes(draft, view) == {"relation_not_writable", "nothing_pulled"}
     assert codes(GOOD, view) == set()
 
 
