@@ -11,6 +11,7 @@ from shared.core.definition import TargetList
 from shared.core.errors import DeltaExpired, ListGone, SyncError
 from shared.core.ids import ConnectionId, ETag, ItemId, ListId, SiteId
 from shared.core.items import (
+    LATEST,
     CreateItem,
     DeleteItem,
     DeltaEntry,
@@ -95,13 +96,14 @@ class FakeLists:
     stop: SyncError | None = None
     history: bool = True
     page: int = 200
-    expired: bool = False
-    """Delta tokens are refused."""
+    unmarked_deletes: bool = False
+    """Deleted entries of a delta come without saying so."""
     writes: list[ItemWrite] = field(default_factory=list)
     reads: int = 0
     items: dict[ItemId, FakeItem] = field(default_factory=dict)
     _next: int = 1
     _log: list[ItemId] = field(default_factory=list)
+    _epochs: dict[str, int] = field(default_factory=lambda: {"delta": 0, "page": 0})
 
     # ------------------------------------------------------------ people
 
@@ -120,6 +122,18 @@ class FakeLists:
         """A person deletes an item."""
         del self.items[item_id]
         self._log.append(item_id)
+
+    def stir(self, item_id: ItemId) -> None:
+        """The delta tells an item that has not changed."""
+        self._log.append(item_id)
+
+    def expire(self) -> None:
+        """Every delta token dies."""
+        self._epochs["delta"] += 1
+
+    def forget_pages(self) -> None:
+        """Every link to a page of the whole list dies."""
+        self._epochs["page"] += 1
 
     def land_late(self) -> list[Outcome]:
         """What had gone astray arrives now."""
@@ -179,41 +193,53 @@ class FakeLists:
     def delta(self, target: TargetList, token: str | None) -> DeltaPage:
         self._check(target)
         self._require()
-        if token is not None and self.expired:
-            raise DeltaExpired("the token is gone")
-        if token == "latest":
-            return DeltaPage(entries=(), next_token=f"d:{len(self._log)}", complete=True)
-        kind, _, at = (token or "a:0").partition(":")
+        if token == LATEST:
+            return DeltaPage(entries=(), next_token=self._link("d", len(self._log)), complete=True)
+        kind, at = self._followed(token or self._link("a", 0))
         if kind == "a":
-            return self._all(int(at), whole=True)
-        start = int(at)
+            return self._all(at, "a")
+        start = at
         seen = self._log[start : start + self.page]
         entries = {item_id: self._entry(item_id) for item_id in seen}
         end = start + len(seen)
-        return DeltaPage(entries=tuple(entries.values()), next_token=f"d:{end}", complete=end == len(self._log))
+        link = self._link("d", end)
+        return DeltaPage(entries=tuple(entries.values()), next_token=link, complete=end == len(self._log))
 
     def enumerate(self, target: TargetList, token: str | None) -> DeltaPage:
         self._check(target)
         self._require()
-        page = self._all(int(token or "0"), whole=False)
+        page = self._all(self._followed(token or self._link("p", 0))[1], "p")
         return page if not page.complete else replace(page, next_token="")
 
     # ------------------------------------------------------------ inside
 
-    def _all(self, after: int, *, whole: bool) -> DeltaPage:
+    def _link(self, kind: str, at: int) -> str:
+        return f"{kind}:{self._epoch(kind)}:{at}"
+
+    def _followed(self, link: str) -> tuple[str, int]:
+        kind, epoch, at = link.split(":")
+        if int(epoch) != self._epoch(kind):
+            raise DeltaExpired("the link is gone")
+        return kind, int(at)
+
+    def _epoch(self, kind: str) -> int:
+        return self._epochs["page" if kind == "p" else "delta"]
+
+    def _all(self, after: int, kind: str) -> DeltaPage:
+        """Everything that is there, by id: as a delta does from the start (a), or by plain paging (p)."""
         ids = sorted(item_id for item_id in self.items if item_id > after)
         here = ids[: self.page]
         entries = tuple(self._entry(item_id) for item_id in here)
-        if not whole:
+        if kind == "p":
             entries = tuple(replace(entry, item=None) for entry in entries)
         if len(ids) > len(here):
-            return DeltaPage(entries=entries, next_token=f"a:{here[-1]}" if whole else str(here[-1]), complete=False)
-        return DeltaPage(entries=entries, next_token=f"d:{len(self._log)}", complete=True)
+            return DeltaPage(entries=entries, next_token=self._link(kind, here[-1]), complete=False)
+        return DeltaPage(entries=entries, next_token=self._link("d", len(self._log)), complete=True)
 
     def _entry(self, item_id: ItemId) -> DeltaEntry:
         item = self.items.get(item_id)
         if item is None:
-            return DeltaEntry(item_id=item_id, deleted=True)
+            return DeltaEntry(item_id=item_id, deleted=not self.unmarked_deletes)
         return DeltaEntry(item_id=item_id, deleted=False, etag=item.etag, item=self._item(item))
 
     def _check(self, target: TargetList) -> None:

@@ -262,7 +262,7 @@ class SharePointLists:
         answer = self._client.send(Request(method="GET", address=address, action="graph.delta", ru=ru))
         if _expired(answer, with_token=token is not None):
             raise DeltaExpired("SharePoint does not know this delta token any more; the whole list has to be compared.")
-        if answer.status == 404:
+        if answer.status in (404, 501):
             Presence(self._client, target).require()
             raise ConfigurationError("This cloud has no delta for lists; use enumeration.", code="delta_unavailable")
         body = self._client.expect(answer)
@@ -277,13 +277,16 @@ class SharePointLists:
     def enumerate(self, target: TargetList, token: str | None) -> DeltaPage:
         """One page of the whole list, ids and eTags, 2 RU; at the end `next_token` is empty.
 
-        No snapshot: items written meanwhile may or may not be in it. Raises as `delta` does, without DeltaExpired.
+        No snapshot: items written meanwhile may or may not be in it. Raises as `delta` does; DeltaExpired when a page's
+        link is not known any more: the list has to be read from its start.
         """
         start = urls.items(target.site_id, target.list_id)
         address = (
             self._address(token, start) if token else start.query({"$select": "id,eTag", "$top": _ENUMERATION_PAGE})
         )
         answer = self._client.send(Request(method="GET", address=address, action="graph.enumerate", ru=RU_MULTI_READ))
+        if token and _expired(answer, with_token=True):
+            raise DeltaExpired("SharePoint does not know this page of the list any more.", code="page_expired")
         body = self._client.expect(answer)
         try:
             entries = delta_entries(body, target.key_column)

@@ -39,7 +39,7 @@ def _fake() -> Bench:
         edit=store.edit,
         remove=store.remove,
         lose=lambda: setattr(store, "gone", True),
-        expire=lambda: setattr(store, "expired", True),
+        expire=store.expire,
         count=lambda: len(store.items),
     )
 

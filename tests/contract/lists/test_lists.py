@@ -274,6 +274,20 @@ def test_a_dead_token_asks_for_an_enumeration(bench: Bench) -> None:
         bench.lists.delta(bench.target, token)
 
 
+def test_a_token_that_is_taken_after_all_others_died_tells_what_comes(bench: Bench) -> None:
+    bench.expire()
+    token = bench.lists.delta(bench.target, "latest").next_token
+    landed = made(bench, 1)
+    assert set(changes(bench, token)[0]) == {landed.item_id}
+
+
+def test_a_page_asked_for_twice_is_told_twice(bench: Bench) -> None:
+    _, token = changes(bench, None)
+    landed = made(bench, 1)
+    assert changes(bench, token)[0] == changes(bench, token)[0]
+    assert set(changes(bench, token)[0]) == {landed.item_id}
+
+
 def test_an_enumeration_tells_every_id_and_etag_and_ends(bench: Bench) -> None:
     landed = {(made(bench, number).item_id) for number in range(1, 18)}
     token: str | None = None
