@@ -29,6 +29,7 @@ from shared.adapters.postgres.address import Address, Limits, TlsMode
 from shared.adapters.postgres.admin import PostgresAdmin
 from shared.adapters.postgres.connection import SourceDatabase
 from shared.adapters.postgres.source import PostgresSource
+from shared.adapters.postgres.writing import PostgresWriter
 from shared.adapters.secrets import SealingKey, Secret, SecretResolver
 from shared.core.backlog import Lane
 from shared.core.catalog import (
@@ -96,22 +97,27 @@ class Sources:
     pool_size: int
     identity_token: Callable[[str], str]
     """A token of the process' own identity for an audience."""
-    _open: dict[UUID, _Cached[SourceDatabase]] = field(default_factory=dict)
+    clock: Clock
+    ids: IdSource
+    _open: dict[tuple[UUID, str], _Cached[SourceDatabase]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def database(self, instance: DatabaseInstance) -> SourceDatabase:
+        return self._pool(instance, "source", self.pool_size)
+
+    def _pool(self, instance: DatabaseInstance, use: str, connections: int) -> SourceDatabase:
         with self._lock:
-            cached = self._open.get(instance.id)
+            cached = self._open.get((instance.id, use))
             if cached is not None and cached.stamp == instance.updated_at:
                 return cached.value
             database = SourceDatabase(
                 self.address(instance),
                 admit=self.hosts.admit,
-                limits=Limits(connections=self.pool_size),
-                name=f"source {instance.name}",
+                limits=Limits(connections=connections),
+                name=f"{use} {instance.name}",
             )
             database.open()
-            self._open[instance.id] = _Cached(instance.updated_at, database)
+            self._open[instance.id, use] = _Cached(instance.updated_at, database)
         if cached is not None:
             cached.value.close()
         return database
@@ -135,6 +141,11 @@ class Sources:
 
     def tables(self, instance: DatabaseInstance) -> PostgresSource:
         return PostgresSource(self.database(instance))
+
+    def writer(self, instance: DatabaseInstance) -> PostgresWriter:
+        """Beside the pool it has one connection that makes transactions' names durable; it is opened when needed."""
+        flusher = self._pool(instance, "log of", 1)
+        return PostgresWriter(self.database(instance), flusher=flusher, clock=self.clock, ids=self.ids)
 
     def admin(self, instance: DatabaseInstance) -> PostgresAdmin:
         return PostgresAdmin(self.database(instance), admit=self.hosts.admit)

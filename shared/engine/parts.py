@@ -34,7 +34,12 @@ class Parts:
             settings.queue_connection, service=settings.queue_service, credential=own_credential
         )
         self.sources = Sources(
-            secrets=secrets, hosts=hosts, pool_size=settings.pool_size, identity_token=identity_token
+            secrets=secrets,
+            hosts=hosts,
+            pool_size=settings.pool_size,
+            identity_token=identity_token,
+            clock=clock,
+            ids=ids,
         )
         self.graphs = Graphs(
             secrets=secrets,

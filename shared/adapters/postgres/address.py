@@ -89,6 +89,9 @@ def connection_arguments(
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        # Keepalives say nothing while something of ours waits to be acknowledged: a COMMIT into a dead network would
+        # be waited for until the system gives up, a quarter of an hour later.
+        "tcp_user_timeout": 60_000,
     }
     if pinned is not None:
         arguments["hostaddr"] = pinned

@@ -22,7 +22,7 @@ from shared.core.source import TableRef
 
 Connection = psycopg.Connection[TupleRow]
 
-PINNED: Final[Mapping[str, str]] = {
+PINNED: Final[dict[str, str]] = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "iso_8601",
@@ -100,14 +100,23 @@ class SourceDatabase:
     def connection(self, subject: TableRef | str) -> Iterator[Connection]:
         """A connection in autocommit mode, with nothing set. Errors come out as the engine's, naming `subject`."""
         with translated(str(subject)):
-            try:
-                connection = self._pool.getconn()
-            except psycopg_pool.PoolTimeout as timeout:
-                raise self._why_no_connection(timeout, str(subject)) from None
+            connection = self.acquire(subject)
             try:
                 yield connection
             finally:
-                self._pool.putconn(connection)
+                self.release(connection)
+
+    def acquire(self, subject: TableRef | str) -> Connection:
+        """A connection of the pool that stays with the caller until `release`."""
+        with translated(str(subject)):
+            try:
+                return self._pool.getconn()
+            except psycopg_pool.PoolTimeout as timeout:
+                raise self._why_no_connection(timeout, str(subject)) from None
+
+    def release(self, connection: Connection) -> None:
+        """Back to the pool, which rolls back what is open and discards what is broken."""
+        self._pool.putconn(connection)
 
     @contextmanager
     def transaction(
@@ -125,7 +134,13 @@ class SourceDatabase:
 
     def pin(self, connection: Connection, statement_timeout: timedelta | None = None) -> None:
         """Sets what the transaction under way depends on, until its end: the pinned settings, read only, time-outs."""
-        connection.execute(_pinning(self.limits, statement_timeout or self.limits.statement))
+        settings = PINNED | {
+            "transaction_read_only": "on",
+            "statement_timeout": milliseconds(statement_timeout or self.limits.statement),
+            "lock_timeout": milliseconds(self.limits.lock),
+            "idle_in_transaction_session_timeout": milliseconds(self.limits.idle_in_transaction),
+        }
+        set_locally(connection, settings)
 
     def _why_no_connection(self, timeout: psycopg_pool.PoolTimeout, subject: str) -> SyncError:
         """A pool only says that it waited. One attempt of our own tells a wrong password from a busy server."""
@@ -136,22 +151,17 @@ class SourceDatabase:
         return translate(timeout, subject)
 
 
-def _pinning(limits: Limits, statement_timeout: timedelta) -> sql.Composed:
-    settings = {
-        **PINNED,
-        "transaction_read_only": "on",
-        "statement_timeout": _milliseconds(statement_timeout),
-        "lock_timeout": _milliseconds(limits.lock),
-        "idle_in_transaction_session_timeout": _milliseconds(limits.idle_in_transaction),
-    }
+def set_locally(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Settings of the transaction under way, which end with it."""
     calls = [
         sql.SQL("pg_catalog.set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
         for name, value in settings.items()
     ]
-    return sql.SQL("select {}").format(sql.SQL(", ").join(calls))
+    connection.execute(sql.SQL("select {}").format(sql.SQL(", ").join(calls)))
 
 
-def _milliseconds(span: timedelta) -> str:
+def milliseconds(span: timedelta) -> str:
+    """As PostgreSQL's settings take it."""
     return f"{round(span.total_seconds() * 1000)}ms"
 
 

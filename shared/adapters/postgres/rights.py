@@ -4,13 +4,14 @@ Each finding names what is missing and the SQL that mends it. Nothing here write
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.adapters.postgres import statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
 from shared.adapters.postgres.introspection import relation_oid, snapshot_of
 from shared.adapters.postgres.queries import queries
+from shared.adapters.postgres.role import RIGHTS, Role, role_of
+from shared.adapters.postgres.write_rights import writing_problems
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
 from shared.core.needs import Needs
@@ -19,18 +20,8 @@ from shared.core.scope import columns_of
 from shared.core.snapshot import ReplicaIdentity, TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind
 
-_FILE: Final = "rights.sql"
 _WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
 _TIME_CURSORS: Final = frozenset({"timestamptz", "timestamp", "date"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Role:
-    name: str
-    bypasses_policies: bool
-    replicates: bool
-    sees_statistics: bool
-    wal_level: str
 
 
 def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None = None) -> tuple[Problem, ...]:
@@ -40,13 +31,13 @@ def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None
     """
     needs = needs or Needs()
     with database.transaction(spec.table) as connection:
-        role = _role(connection)
+        role = role_of(connection)
         snapshot = snapshot_of(connection, spec.table)
         problems = [
             *_reading(connection, spec, role),
             *_policies(snapshot, role),
             *_watching(spec, snapshot, role),
-            *_writing(connection, spec, role, needs),
+            *writing_problems(connection, spec, role, needs),
             *(_streaming(spec, snapshot, role) if needs.stream else ()),
         ]
         if not any(problem.severity is Severity.ERROR for problem in problems):
@@ -54,19 +45,9 @@ def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None
     return tuple(problems)
 
 
-def _role(connection: Connection) -> _Role:
-    row = connection.execute(queries(_FILE)["role"]).fetchone()
-    if row is None:
-        raise InvariantViolated("the database does not know the role that is logged in")
-    name, bypasses, replicates, sees, wal_level = row
-    return _Role(
-        name=name, bypasses_policies=bypasses, replicates=replicates, sees_statistics=sees, wal_level=wal_level
-    )
-
-
-def _reading(connection: Connection, spec: SourceSpec, role: _Role) -> Iterator[Problem]:
+def _reading(connection: Connection, spec: SourceSpec, role: Role) -> Iterator[Problem]:
     oid = relation_oid(connection, spec.table)
-    usage, select, _, _ = _only(connection.execute(queries(_FILE)["table_rights"], [oid]).fetchone())
+    usage, select, *_ = _only(connection.execute(queries(RIGHTS)["table_rights"], [oid]).fetchone())
     if not usage:
         yield Problem(
             code="schema_usage_missing",
@@ -77,7 +58,7 @@ def _reading(connection: Connection, spec: SourceSpec, role: _Role) -> Iterator[
     if select:
         return
     wanted = _columns_read(spec)
-    rows = connection.execute(queries(_FILE)["column_rights"], [oid, wanted]).fetchall()
+    rows = connection.execute(queries(RIGHTS)["column_rights"], [oid, wanted]).fetchall()
     missing = [name for name, may_select, *_ in rows if not may_select]
     if len(missing) == len(wanted):
         yield Problem(
@@ -106,7 +87,7 @@ def _columns_read(spec: SourceSpec) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _policies(snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+def _policies(snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
     if snapshot.row_security.applies and not role.bypasses_policies:
         yield Problem(
             code="rows_hidden",
@@ -117,7 +98,7 @@ def _policies(snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
         )
 
 
-def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
     cursor = spec.cursor_column
     if cursor is None:
         return
@@ -141,40 +122,7 @@ def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: _Role) -> Iterato
         )
 
 
-def _writing(connection: Connection, spec: SourceSpec, role: _Role, needs: Needs) -> Iterator[Problem]:
-    if not (needs.insert or needs.update or needs.delete):
-        return
-    if spec.relation not in _WRITABLE:
-        yield Problem(
-            code="not_writable",
-            message=f"{spec.table} is a view or a foreign table, whose rows have no version to compare before a write:"
-            " it can be pushed to a list, and not written to",
-            where="source",
-        )
-        return
-    oid = relation_oid(connection, spec.table)
-    _, _, insert, delete = _only(connection.execute(queries(_FILE)["table_rights"], [oid]).fetchone())
-    for needed, has, privilege in ((needs.insert, insert, "insert"), (needs.delete, delete, "delete")):
-        if needed and not has:
-            yield Problem(
-                code=f"{privilege}_missing",
-                message=f"the role {role.name} may not {privilege} rows of {spec.table}",
-                where="source",
-                remedy=statements.grant_on_table(spec, "insert" if privilege == "insert" else "delete", role.name),
-            )
-    rows = connection.execute(queries(_FILE)["column_rights"], [oid, list(needs.update)]).fetchall()
-    missing = [name for name, _, _, may_update in rows if not may_update]
-    if missing:
-        yield Problem(
-            code="update_missing",
-            message=f"the role {role.name} may not update the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-            f" of {spec.table}",
-            where="source",
-            remedy=statements.grant_on_table(spec, "update", role.name, missing),
-        )
-
-
-def _streaming(spec: SourceSpec, snapshot: TableSnapshot, role: _Role) -> Iterator[Problem]:
+def _streaming(spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
     if not role.replicates:
         yield Problem(
             code="replication_missing",

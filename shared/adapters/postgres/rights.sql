@@ -6,9 +6,10 @@ select current_user::text, r.rolbypassrls or r.rolsuper, r.rolreplication or r.r
 from pg_roles r where r.rolname = current_user
 
 -- name: table_rights
--- Rights on one table: usage of its schema, select, insert, delete. Parameter: the table's oid.
+-- Rights on one table: usage of its schema, select, insert, delete, update of some column at least. Parameter: the table's oid.
 select has_schema_privilege(c.relnamespace, 'usage'), has_table_privilege(c.oid, 'select'),
-       has_table_privilege(c.oid, 'insert'), has_table_privilege(c.oid, 'delete')
+       has_table_privilege(c.oid, 'insert'), has_table_privilege(c.oid, 'delete'),
+       has_any_column_privilege(c.oid, 'update')
 from pg_class c where c.oid = %s::bigint::oid
 
 -- name: column_rights

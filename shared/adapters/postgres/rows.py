@@ -24,22 +24,22 @@ def read_rows(database: SourceDatabase, spec: SourceSpec, identities: Sequence[I
     than the one asked for. Raises ConfigurationError where two rows print one identity.
     """
     found: dict[Identity, Row] = {}
-    asked = _possible(spec, identities)
+    asked = possible_keys(spec, identities)
     while page := dict(islice(asked, PAGE)):
         try:
             with database.transaction(spec.table) as connection:
-                _read(connection, spec, page, found)
+                read_page(connection, spec, page, found)
         except ConfigurationError as error:
             if error.code != "unreadable_rows":
                 raise
             # Perhaps a text that the key's type refuses. Without those, the page must do.
             page = _castable(database, spec, page)
             with database.transaction(spec.table) as connection:
-                _read(connection, spec, page, found)
+                read_page(connection, spec, page, found)
     return found
 
 
-def _possible(spec: SourceSpec, identities: Sequence[Identity]) -> Iterator[tuple[Identity, tuple[str, ...]]]:
+def possible_keys(spec: SourceSpec, identities: Sequence[Identity]) -> Iterator[tuple[Identity, tuple[str, ...]]]:
     """Identities with their key texts; left out is what no row of this table can print."""
     for identity in dict.fromkeys(identities):
         try:
@@ -51,9 +51,10 @@ def _possible(spec: SourceSpec, identities: Sequence[Identity]) -> Iterator[tupl
             yield identity, texts
 
 
-def _read(
+def read_page(
     connection: Connection, spec: SourceSpec, page: Mapping[Identity, Sequence[str]], found: dict[Identity, Row]
 ) -> None:
+    """Adds the rows of a page (identities with their key texts) to `found`, in a transaction under pinned settings."""
     if not page:
         return
     statement, values = statements.read_rows(spec)

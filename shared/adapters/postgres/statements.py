@@ -1,4 +1,4 @@
-"""Every statement that names a customer's schema, table or column. No other module composes identifiers.
+"""Every statement that reads a customer's table, and what `write_statements` shares of it. No third module composes identifiers.
 
 Pure functions from a SourceSpec to `psycopg.sql.Composed`; values travel as parameters. All of them expect the pinned
 settings of `connection.PINNED`. Output columns are positional: each function says them.
@@ -101,9 +101,9 @@ def identity(spec: SourceSpec) -> sql.Composed:
     Where no text can need escaping it is put together by hand, which saves a scan a fifth of the server's time; a null,
     which a key should not have, still comes out as JSON's.
     """
-    texts = [key_text(key) for key in _keys(spec)]
+    texts = [key_text(key) for key in key_columns(spec)]
     built = sql.SQL("pg_catalog.json_build_array({})::pg_catalog.text").format(sql.SQL(", ").join(texts))
-    if not all(_is_base(key.type, *_PLAIN_TEXT) for key in _keys(spec)):
+    if not all(_is_base(key.type, *_PLAIN_TEXT) for key in key_columns(spec)):
         return built
     inner = sql.SQL(""" || '", "' || """).join(texts)
     return sql.SQL("""coalesce('["' || {} || '"]', {})""").format(inner, built)
@@ -224,30 +224,32 @@ def read_rows(spec: SourceSpec) -> tuple[sql.Composed, list[Literal]]:
     own equality; whether it prints the identity that was asked for is the caller's to compare.
     """
     selected, values = _row(spec)
-    keys = _keys(spec)
+    return sql.SQL("select {} from {}").format(selected, asked_rows(spec)), values
+
+
+def asked_rows(spec: SourceSpec) -> sql.Composed:
+    """For FROM: the table's rows by key. Parameters: one array of key texts for each key column."""
+    keys = key_columns(spec)
     names = [sql.Identifier(f"k{number}") for number in range(len(keys))]
     arrays = sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text[]").format(sql.Placeholder()) for _ in keys)
     # Two asked texts may be one key to the column (1 and 1.0): the row comes once.
     asked = sql.SQL("(select distinct {} from unnest({}) as a ({}))").format(
         sql.SQL(", ").join(
-            sql.SQL("{} as {}").format(_castable(key, name), name) for key, name in zip(keys, names, strict=True)
+            sql.SQL("{} as {}").format(castable(key, name), name) for key, name in zip(keys, names, strict=True)
         ),
         arrays,
         sql.SQL(", ").join(names),
     )
     joined = sql.SQL(" and ").join(
-        sql.SQL("{} = {}.{}").format(_comparable(key), sql.Identifier("a"), name)
+        sql.SQL("{} = {}.{}").format(comparable(key), sql.Identifier("a"), name)
         for key, name in zip(keys, names, strict=True)
     )
-    return (
-        sql.SQL("select {} from {} as a join {} on {}").format(selected, asked, from_table(spec), joined),
-        values,
-    )
+    return sql.SQL("{} as a join {} on {}").format(asked, from_table(spec), joined)
 
 
 def castable_keys(spec: SourceSpec) -> sql.Composed:
     """Nothing but the casts of key texts that read_rows makes. Parameters: one text for each key column."""
-    casts = sql.SQL(", ").join(_castable(key, sql.Placeholder()) for key in _keys(spec))
+    casts = sql.SQL(", ").join(castable(key, sql.Placeholder()) for key in key_columns(spec))
     return sql.SQL("select {}").format(casts)
 
 
@@ -258,11 +260,11 @@ def watermark_page(spec: SourceSpec, *, start: Start) -> sql.Composed:
     "beginning" nothing; then the limit. Rows out of scope are among them: a row that left the scope is a change.
     Written as a row comparison, which an index serves; the same condition with OR reads the index from its beginning.
     """
-    cursor, keys = cursor_column(spec), _keys(spec)
-    order = sql.SQL(", ").join([column(cursor.name), *(_comparable(key) for key in keys)])
+    cursor, keys = cursor_column(spec), key_columns(spec)
+    order = sql.SQL(", ").join([column(cursor.name), *(comparable(key) for key in keys)])
     match start:
         case "after":
-            row = sql.SQL(", ").join([_position(spec), *(_castable(key, sql.Placeholder()) for key in keys)])
+            row = sql.SQL(", ").join([_position(spec), *(castable(key, sql.Placeholder()) for key in keys)])
             where = sql.SQL("({}) > ({})").format(order, row)
         case "at":
             where = sql.SQL("{} >= {}").format(column(cursor.name), _position(spec))
@@ -324,7 +326,7 @@ def plan_of_scan(spec: SourceSpec) -> sql.Composed:
 
 def key_faults(spec: SourceSpec) -> sql.Composed:
     """(rows with a null in the key, keys that more than one row has): both at most FAULT_LIMIT, for the set-up check."""
-    any_null = sql.SQL(" or ").join(sql.SQL("{} is null").format(column(key.name)) for key in _keys(spec))
+    any_null = sql.SQL(" or ").join(sql.SQL("{} is null").format(column(key.name)) for key in key_columns(spec))
     nulls = sql.SQL("(select count(*) from (select from {} where {} limit {}) as n)").format(
         from_table(spec), any_null, sql.Literal(FAULT_LIMIT)
     )
@@ -353,7 +355,7 @@ def _row(spec: SourceSpec) -> tuple[sql.Composed, list[Literal]]:
     return sql.SQL(", ").join(parts), values
 
 
-def _keys(spec: SourceSpec) -> Sequence[SourceColumn]:
+def key_columns(spec: SourceSpec) -> Sequence[SourceColumn]:
     if not spec.key.columns:
         raise ConfigurationError(
             f"{spec.table} has no key, so its rows cannot be told apart: choose columns that are unique together",
@@ -391,16 +393,16 @@ def _has_typed_key(key: SourceColumn) -> bool:
     return _is_base(key.type, *_TYPED_KEY) and key.type.deterministic_collation
 
 
-def _comparable(key: SourceColumn) -> sql.Composed:
+def comparable(key: SourceColumn) -> sql.Composed:
     """The key column as it is compared with a key text: itself where its index can serve, else its bytes as text."""
-    if _has_typed_key(key) or _enum_type(key) is not None:
+    if _has_typed_key(key) or enum_type(key) is not None:
         return column(key.name)
     return sql.SQL('{}::pg_catalog.text collate "C"').format(column(key.name))
 
 
-def _castable(key: SourceColumn, text: sql.Composable) -> sql.Composed:
-    """A key text, as `_comparable` wants it. Fails where the text is none of the type's."""
-    enum = _enum_type(key)
+def castable(key: SourceColumn, text: sql.Composable) -> sql.Composed:
+    """A key text, as `comparable` wants it. Fails where the text is none of the type's."""
+    enum = enum_type(key)
     if enum is not None:
         return sql.SQL("{}::{}").format(text, enum)
     if _has_typed_key(key):
@@ -413,7 +415,7 @@ _QUALIFIED: Final = re.compile(
 )
 
 
-def _enum_type(key: SourceColumn) -> sql.Composed | None:
+def enum_type(key: SourceColumn) -> sql.Composed | None:
     """An enum's type, read back from format_type()'s print and quoted anew; None for all other columns."""
     if not key.type.is_enum or key.type.is_array:
         return None
@@ -457,7 +459,7 @@ def allow(role: str, attribute: Attribute) -> str:
 
 def create_cursor_index(spec: SourceSpec) -> str:
     """The index that serves a watermark's pages."""
-    columns = [identifier(cursor_column(spec).name), *(identifier(key.name) for key in _keys(spec))]
+    columns = [identifier(cursor_column(spec).name), *(identifier(key.name) for key in key_columns(spec))]
     return shown(sql.SQL("create index concurrently on {} ({})").format(table_name(spec), sql.SQL(", ").join(columns)))
 
 

@@ -13,6 +13,7 @@ from enum import Enum, auto
 import psycopg
 import psycopg_pool
 
+from shared.adapters.postgres.rejections import rejected
 from shared.core.errors import (
     ConfigurationError,
     Doubt,
@@ -20,7 +21,6 @@ from shared.core.errors import (
     NotFound,
     PermissionMissing,
     PreconditionFailed,
-    RowRejected,
     RowsHidden,
     SourceUnavailable,
     SyncError,
@@ -135,6 +135,14 @@ def kind_of(sqlstate: str) -> Kind:
     return CODES.get(sqlstate) or CLASSES.get(sqlstate[:2], Kind.SETUP)
 
 
+def _kind_of_write(sqlstate: str) -> Kind:
+    """Some codes blame a row when one is written: a computed column that it names, a value too large for an index, and
+    whatever codes people give to the exceptions of their triggers."""
+    if sqlstate in {"428C9", "54000"} or (sqlstate not in CODES and sqlstate[:2] not in CLASSES):
+        return Kind.VALUE
+    return kind_of(sqlstate)
+
+
 @contextmanager
 def translated(subject: str, *, writing: bool = False) -> Iterator[None]:
     """Turns every exception of psycopg and its pool into the engine's. `subject` names what was being worked on."""
@@ -167,7 +175,7 @@ def translate(error: psycopg.Error | psycopg.Warning, subject: str, *, writing: 
 
 def _from_server(error: BaseException, sqlstate: str, subject: str, *, writing: bool) -> SyncError:
     what = f"SQLSTATE {sqlstate}, {type(error).__name__}"
-    match kind_of(sqlstate):
+    match _kind_of_write(sqlstate) if writing else kind_of(sqlstate):
         case Kind.UNAVAILABLE:
             return SourceUnavailable(f"{subject}: the database could not answer now ({what})", sqlstate=sqlstate)
         case Kind.CONFLICT if writing:
@@ -179,7 +187,7 @@ def _from_server(error: BaseException, sqlstate: str, subject: str, *, writing: 
         case Kind.DOUBT:
             return SourceUnavailable(f"{subject}: the database could not answer now ({what})", sqlstate=sqlstate)
         case Kind.VALUE if writing:
-            return _rejected(error, sqlstate, subject, what)
+            return rejected(error, sqlstate, subject)
         case Kind.VALUE:
             return ConfigurationError(
                 f"{subject}: reading a row failed inside the database ({what}): a view, a generated column or a"
@@ -225,16 +233,6 @@ def _from_server(error: BaseException, sqlstate: str, subject: str, *, writing: 
             )
         case Kind.BUG:
             return InvariantViolated(f"{subject}: the database was sent something wrong ({what})", sqlstate=sqlstate)
-
-
-def _rejected(error: BaseException, sqlstate: str, subject: str, what: str) -> RowRejected:
-    diag = error.diag if isinstance(error, psycopg.Error) else None
-    column = diag.column_name if diag else None
-    constraint = diag.constraint_name if diag else None
-    where = f" by the constraint {constraint}" if constraint else f" in the column {column}" if column else ""
-    return RowRejected(
-        f"{subject}: the database refused the row{where} ({what})", field=column, code="row_refused", sqlstate=sqlstate
-    )
 
 
 def _said(error: BaseException) -> str | None:

@@ -17,7 +17,7 @@ from shared.core.errors import ConfigurationError, InvariantViolated, SourceUnav
 ALLOWED_KEYS = {
     *("host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "connect_timeout", "application_name"),
     *("client_encoding", "options", "gssencmode", "keepalives_idle", "keepalives_interval", "keepalives_count"),
-    "hostaddr",
+    *("hostaddr", "tcp_user_timeout"),
 }
 
 
