@@ -311,9 +311,12 @@ class RunOut(Document):
     seconds: float | None = Field(description="From begin to end.")
     items_processed: int
     items_failed: int
-    created: int
-    updated: int
-    deleted: int
+    created: int = Field(description="Items.")
+    updated: int = Field(description="Items.")
+    deleted: int = Field(description="Items.")
+    rows_inserted: int
+    rows_updated: int
+    rows_deleted: int
     unchanged: int
     adopted: int
     conflicts: int

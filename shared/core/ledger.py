@@ -33,8 +33,14 @@ class IntentKind(StrEnum):
     CREATE_ITEM = "CREATE_ITEM"
     PATCH_ITEM = "PATCH_ITEM"
     DELETE_ITEM = "DELETE_ITEM"
-    WRITE_ROW = "WRITE_ROW"
+    INSERT_ROW = "INSERT_ROW"
+    UPDATE_ROW = "UPDATE_ROW"
     DELETE_ROW = "DELETE_ROW"
+
+    @property
+    def of_row(self) -> bool:
+        """A write to a row: its transaction tells what became of it."""
+        return self in (IntentKind.INSERT_ROW, IntentKind.UPDATE_ROW, IntentKind.DELETE_ROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ Per field, with base b, row value r and item value i:
     neither edited, r ≠ i      the item holds our own late copy of an older row: write r to the item
 
 "Edited" means: differs from the base (or has none). An item's value that a write of ours without an answer may have
-left there is not an edit, and an empty value is none in a field that is new to a row and an item which have agreed
-before: whichever side has a value there gives it to the other.
+left there is not an edit, and an empty value is none in a field about which row and item have never agreed: whichever side
+has a value there gives it to the other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -256,7 +256,8 @@ def _item_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
         return Leave(side=Side.ROW)
     if not by_person:
         return CreateTheItem() if policy.writes_items else Leave(side=Side.ROW)
-    edited = [no for no in reading.row or {} if _row_edited(reading, no)]
+    # A row about which nothing was agreed is never taken for one that only lost its item, be it empty.
+    edited = [no for no in reading.row or {} if _row_edited(reading, no) or reading.base is None]
     wanted = [no for no in edited if policy.flows[no] is not Flow.TO_ROW]
     if wanted and policy.writes_items:
         return CreateTheItem(conflicts=_outlived(wanted, Side.ROW, policy.item_deleted, policy), survives=True)
@@ -323,9 +324,9 @@ def _list_starts_empty(reading: Reading, fields: Iterable[FieldNo], policy: Poli
 
 
 def _new_and_empty(reading: Reading, no: FieldNo, digest: Digest | None) -> bool:
-    """No value, in a field that was mapped after row and item had agreed."""
-    settled = reading.state is EntryState.SETTLED and reading.base is not None
-    return settled and no not in (reading.base or {}) and digest in (None, NULL_DIGEST)
+    """No value, in a field about which row and item have never agreed: it was mapped later, or nothing was agreed at all.
+    Unless a write of ours may have filled it already: then somebody has emptied it."""
+    return no not in (reading.base or {}) and digest in (None, NULL_DIGEST) and no not in reading.ours
 
 
 def _differs(base: Digests | None, no: FieldNo, digest: Digest) -> bool:

@@ -33,8 +33,12 @@ class RunCounts:
 
     items_processed: int = 0
     created: int = 0
+    """Items; rows have counts of their own."""
     updated: int = 0
     deleted: int = 0
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
     unchanged: int = 0
     adopted: int = 0
     conflicts: int = 0
@@ -69,6 +73,8 @@ class ConflictRecord:
     item_modified: datetime | None = None
     item_editor: str | None = None
     row_version: str | None = None
+    row_time: datetime | None = None
+    """The row's own time, where the definition has a cursor column that is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

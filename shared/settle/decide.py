@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.core.definition import DeletePolicy, LeftScope, SyncDefinition
-from shared.core.ids import Digest, FieldNo
+from shared.core.definition import DeletePolicy, FieldMapping, LeftScope, SyncDefinition
+from shared.core.errors import RowRejected, Unrepresentable
+from shared.core.ids import Digest, FieldNo, key_texts
 from shared.core.ledger import EntryState, IntentKind
 from shared.core.mapping import item_values, row_values
 from shared.core.reconcile import Decision, Policy, Reading, reconcile
+from shared.core.values import from_item, from_row
+from shared.settle.entries import source_time
 from shared.settle.work import Values, Work
 
 _LEFT_SCOPE = {
@@ -38,6 +41,9 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
             ours=_ours(work),
             item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
             created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
+            row_time=source_time(work, definition),
+            item_time=work.item.modified if work.item is not None else None,
+            item_time_is_ours=work.item is not None and work.known is not None and work.item.etag == work.known.etag,
         ),
         policy,
         approved=work.claimed.approved,
@@ -48,11 +54,35 @@ def _kept(work: Work) -> bool:
     """Whether the row was left without an item when it was as it is now."""
     known = work.known
     return (
-        work.state is EntryState.TOMBSTONE
+        known is not None
+        and known.state is work.state is EntryState.TOMBSTONE
         and work.row is not None
-        and known is not None
         and known.stamp == work.row.stamp
     )
+
+
+def key_fields(definition: SyncDefinition) -> tuple[FieldMapping, ...] | None:
+    """For each key column the field that takes it from an item; None: not every key column has one."""
+    found = []
+    for column in definition.source.key.columns:
+        mapping = next((m for m in definition.fields if m.source.name == column.name and m.pulls), None)
+        if mapping is None:
+            return None
+        found.append(mapping)
+    return tuple(found)
+
+
+def key_differs(work: Work, definition: SyncDefinition) -> bool:
+    """Whether the item, as read, names another row than the one that it is bound to."""
+    fields = key_fields(definition)
+    if fields is None or work.item is None:
+        return False
+    try:
+        mine = [from_row(mapping, text) for mapping, text in zip(fields, key_texts(work.identity), strict=True)]
+        its = [from_item(mapping, work.item.fields, definition.target.zone) for mapping in fields]
+    except (Unrepresentable, RowRejected):
+        return True
+    return mine != its
 
 
 def _item_digests(work: Work) -> Mapping[FieldNo, Digest] | None:

@@ -8,7 +8,7 @@ from shared.core.backlog import Lane, Observation
 from shared.core.definition import SyncDefinition
 from shared.core.ids import RunId
 from shared.core.runs import RunCounts
-from shared.ports import Backlog, Clock, HoldRequest, Holds, IdSource, Ledger, ListStore, SourceTables
+from shared.ports import Backlog, Clock, HoldRequest, Holds, IdSource, Ledger, ListStore, RowWriter, SourceTables
 
 BATCH = 20
 """Requests in one Graph $batch, at most (learn.microsoft.com/graph/json-batching)."""
@@ -32,6 +32,7 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     source: SourceTables
+    rows: RowWriter
     lists: ListStore
     backlog: Backlog
     ledger: Ledger

@@ -1,8 +1,9 @@
 """Reading the items that may have changed; all others are assumed, and If-Match makes the assumption safe."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from shared.core.backlog import Reason
+from shared.core.backlog import Observation, Reason
 from shared.core.definition import TargetList
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
@@ -32,6 +33,35 @@ def must_look(work: Work) -> bool:
     if entry.state is EntryState.CREATING and entry.item_id is None:
         return False  # every create that was recorded is known to have had no effect
     return entry.state is not EntryState.SETTLED or entry.etag is None
+
+
+def observe(work: Work, observations: Mapping[bytes, Observation]) -> bool:
+    """Takes what the capture had in hand for a reading, where that is as good as one: the mark is still the one that was
+    made with it, and the agreement is older than the page. With a write in doubt only a look tells."""
+    seen, entry = observations.get(work.key), work.known
+    if seen is None or entry is None or work.item_read or work.probe:
+        return False
+    current = seen.number == work.claimed.number and entry.confirmed is not None and entry.confirmed < seen.since
+    if not current or work.doubts or work.claimed.takeover or entry.item_id != seen.item.id or work.observed:
+        return False
+    work.observed = True
+    _take(work, seen.item)
+    return True
+
+
+def still_typing(work: Work, quiet: timedelta, now: datetime) -> timedelta | None:
+    """How long a person's edit has to rest before it moves; None: long enough."""
+    if work.item is None or (work.known is not None and work.known.etag == work.item.etag):
+        return None
+    return resting(work.item, quiet, now)
+
+
+def resting(item: Item, quiet: timedelta, now: datetime) -> timedelta | None:
+    """The rest of the time of quiet that the definition asks for since the item was modified; None: it is over."""
+    if not quiet or item.modified is None:
+        return None
+    left = item.modified + quiet - now
+    return min(left, quiet) if left > timedelta(0) else None
 
 
 def look(

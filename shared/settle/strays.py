@@ -1,76 +1,189 @@
-"""Items that are subjects of their own: nobody knows yet which row they stand for."""
+"""Items that are subjects of their own: nobody knows yet which row they stand for.
 
-from collections.abc import Iterator, Sequence
+An item that the ledger knows makes its row due. One that nobody knows is left alone, or, where lists may make rows, gets a
+row to stand for: the one that its key columns name, or a new one under a reserved key. That is written into the ledger
+by compare-and-set, and the row is settled like any other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from shared.core.backlog import Claimed, Mark, Reason
-from shared.core.definition import SyncDefinition
-from shared.core.ids import IdentityHash, ItemSubject, RowSubject
+from shared.core.definition import FieldMapping, ForeignPolicy
+from shared.core.errors import RowRejected
+from shared.core.ids import Identity, IdentityHash, ItemId, ItemSubject, RowSubject
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, LedgerEntry
-from shared.ports import Confirmation, Parking
-from shared.settle.job import Tools
+from shared.core.values import from_item, to_row
+from shared.ports import Binding, Confirmation, Parking
+from shared.settle.decide import key_fields
+from shared.settle.look import resting
+from shared.settle.page_state import PageState
+
+_LOOK = frozenset({Reason.ITEM, Reason.ITEM_GONE})
 
 
-def settle_strays(
-    claimed: Sequence[Claimed], definition: SyncDefinition, tools: Tools, lease: timedelta
-) -> Iterator[Confirmation]:
-    """Finds the row of each item and marks it; parks second items of one row; leaves foreign items alone.
-
-    Raises Throttled, and whatever stops the definition.
-    """
-    target = definition.target
+def settle_strays(page: PageState, claimed: Sequence[Claimed]) -> Iterator[Confirmation]:
+    """One conclusion for each. Raises Throttled, and whatever stops the definition."""
+    target, ledger = page.definition.target, page.tools.ledger
     wanted = {c.subject.item_id: c for c in claimed if isinstance(c.subject, ItemSubject)}
-    looks = tools.lists.look(target, list(wanted))
-    bound = tools.ledger.by_items(definition.id, target.list_id, list(wanted))
-    keyed = {
-        item_id: key
-        for item_id, answer in looks.items()
-        if isinstance(answer, Looked) and answer.item is not None and (key := _hash(answer.item)) is not None
-    }
-    by_hash = tools.ledger.by_hashes(definition.id, list(keyed.values()))
-    for item_id, subject in wanted.items():
-        match looks[item_id]:
+    bound = ledger.by_items(page.definition.id, target.list_id, list(wanted))
+    for item_id, entry in bound.items():
+        # The row's own look tells the rest: this subject only says that there is something to see.
+        yield Confirmation(claimed=wanted[item_id], marks=(_row_mark(wanted[item_id], entry, None),))
+    unknown = {item_id: subject for item_id, subject in wanted.items() if item_id not in bound}
+    if not unknown:
+        return
+    there: dict[ItemId, Item] = {}
+    for item_id, answer in page.tools.lists.look(target, list(unknown)).items():
+        match answer:
             case Stopped(error=error):
                 raise error
             case Unread(retry_after=seconds):
-                yield Confirmation(
-                    claimed=subject, remove_mark=False, due_in=timedelta(seconds=5.0 if seconds is None else seconds)
-                )
-            case Looked(item=item):
-                entry = bound.get(item_id)
-                if entry is None and item_id in keyed:
-                    entry = by_hash.get(keyed[item_id])
-                yield _conclude(subject, item, entry, lease)
+                wait = timedelta(seconds=5.0 if seconds is None else seconds)
+                yield Confirmation(claimed=unknown[item_id], remove_mark=False, due_in=wait)
+            case Looked(item=item) if item is not None:
+                there[item_id] = item
+            case Looked():
+                yield _gone(unknown[item_id], page.limits.lease)
+    yield from _known_by_key(page, unknown, there)
 
 
-def _conclude(claimed: Claimed, item: Item | None, entry: LedgerEntry | None, lease: timedelta) -> Confirmation:
-    if entry is None and item is None and Reason.AGAIN not in claimed.reasons:
-        # Whoever is creating it may not have said so yet.
-        return Confirmation(claimed=claimed, remove_mark=False, due_in=lease * 2, add_reasons=frozenset({Reason.AGAIN}))
-    if entry is None:
-        return Confirmation(claimed=claimed)  # gone for good, or a foreign item that this definition leaves alone
-    subject = claimed.subject
-    if not isinstance(subject, ItemSubject) or (item is None and entry.item_id != subject.item_id):
+def _gone(claimed: Claimed, lease: timedelta) -> Confirmation:
+    if Reason.AGAIN in claimed.reasons:
         return Confirmation(claimed=claimed)
-    if item is not None and entry.item_id not in (None, item.id) and entry.state is not EntryState.TOMBSTONE:
-        return Confirmation(
-            claimed=claimed,
-            remove_mark=False,
-            park=Parking(
-                code="second_item",
-                message="a second item carries the key of a row that already has one; it is never pushed or pulled",
-                retry_in=timedelta(hours=1),
-            ),
-        )
-    reason = Reason.ITEM if item is not None else Reason.ITEM_GONE
-    mark = Mark(
-        subject=RowSubject(identity=entry.identity),
-        reasons=frozenset({reason}),
-        lane=claimed.lane,
-        news=item.etag if item is not None else None,
+    # Whoever is creating it may not have said so yet.
+    return Confirmation(claimed=claimed, remove_mark=False, due_in=lease * 2, add_reasons=frozenset({Reason.AGAIN}))
+
+
+def _known_by_key(
+    page: PageState, claimed: Mapping[ItemId, Claimed], items: Mapping[ItemId, Item]
+) -> Iterator[Confirmation]:
+    """Items that carry a sync key which the ledger knows; the others are nobody's."""
+    keyed = {item_id: key for item_id, item in items.items() if (key := _hash(item)) is not None}
+    by_hash = page.tools.ledger.by_hashes(page.definition.id, list(keyed.values()))
+    nobodys: dict[ItemId, Item] = {}
+    for item_id, item in items.items():
+        entry = by_hash.get(keyed[item_id]) if item_id in keyed else None
+        if entry is None:
+            nobodys[item_id] = item
+        elif entry.item_id not in (None, item_id) and entry.state is not EntryState.TOMBSTONE:
+            yield _second_item(claimed[item_id])
+        else:
+            yield Confirmation(claimed=claimed[item_id], marks=(_row_mark(claimed[item_id], entry, item),))
+    policy = page.policy
+    if not (policy.writes_rows and policy.foreign is ForeignPolicy.INSERT):
+        yield from (Confirmation(claimed=claimed[item_id]) for item_id in nobodys)
+        return
+    resting_items: dict[ItemId, Item] = {}
+    for item_id, item in nobodys.items():
+        wait = resting(item, page.definition.debounce, page.at().now)
+        if wait is None:
+            resting_items[item_id] = item
+        else:
+            yield Confirmation(claimed=claimed[item_id], remove_mark=False, due_in=wait)
+    yield from _bindings(page, claimed, resting_items)
+
+
+def _bindings(
+    page: PageState, claimed: Mapping[ItemId, Claimed], items: Mapping[ItemId, Item]
+) -> Iterator[Confirmation]:
+    fields = key_fields(page.definition)
+    if fields is None:
+        reserved = page.tools.rows.reserve(page.definition.source, len(items)) if items else []
+        for (item_id, item), identity in zip(items.items(), reserved, strict=True):
+            yield _bind(page, claimed[item_id], item, identity, None)
+        return
+    named, problems = _named(page, fields, items)
+    for item_id, parking in problems.items():
+        yield Confirmation(claimed=claimed[item_id], remove_mark=False, park=parking)
+    entries = page.tools.ledger.entries(page.definition.id, list(named.values()))
+    taken: set[Identity] = set()
+    for item_id, identity in named.items():
+        entry = entries.get(identity)
+        if identity in taken or (entry is not None and entry.state is not EntryState.TOMBSTONE):
+            # It stands for a row that has an item, or is getting one: a copy never takes over.
+            yield _second_item(claimed[item_id])
+        else:
+            taken.add(identity)
+            yield _bind(page, claimed[item_id], items[item_id], identity, entry)
+
+
+def _named(
+    page: PageState, fields: Sequence[FieldMapping], items: Mapping[ItemId, Item]
+) -> tuple[dict[ItemId, Identity], dict[ItemId, Parking]]:
+    """The identities that the items' key columns name, as the database prints them."""
+    texts: dict[ItemId, list[str]] = {}
+    problems: dict[ItemId, Parking] = {}
+    zone = page.definition.target.zone
+    for item_id, item in items.items():
+        try:
+            values = [(mapping, from_item(mapping, item.fields, zone)) for mapping in fields]
+            missing = [mapping.target_display_name for mapping, value in values if value is None]
+            if missing:
+                problems[item_id] = _unusable(f"a new row needs its key: fill in {', '.join(missing)} in the list")
+                continue
+            texts[item_id] = [str(to_row(mapping, value)) for mapping, value in values]
+        except RowRejected as rejected:
+            problems[item_id] = _unusable(rejected.message)
+    printed = page.tools.rows.identities(page.definition.source, list(texts.values())) if texts else []
+    named: dict[ItemId, Identity] = {}
+    for item_id, identity in zip(texts, printed, strict=True):
+        if identity is None:
+            columns = ", ".join(f"{key.name} ({key.type.declared})" for key in page.definition.source.key.columns)
+            problems[item_id] = _unusable(f"what the list has is no value for the key {columns}")
+        else:
+            named[item_id] = identity
+    return named, problems
+
+
+def _bind(
+    page: PageState, claimed: Claimed, item: Item, identity: Identity, buried: LedgerEntry | None
+) -> Confirmation:
+    definition = page.definition
+    entry = LedgerEntry(
+        identity=identity,
+        state=EntryState.BOUND,
+        source_instance_id=definition.source.instance_id,
+        list_id=definition.target.list_id,
+        item_id=item.id,
+        etag=item.etag,
+        intents=buried.intents if buried else (),
+        generation=buried.generation + 1 if buried else 1,
     )
-    return Confirmation(claimed=claimed, marks=(mark,))
+    marks = [_row_mark(claimed, entry, item)]
+    if buried is not None and buried.item_id not in (None, item.id):
+        # The former item becomes a subject of its own: a person may bring it back.
+        former = ItemSubject(list_id=definition.target.list_id, item_id=buried.item_id)
+        marks.append(Mark(subject=former, reasons=frozenset({Reason.ITEM}), lane=claimed.lane))
+    binding = Binding(entry=entry, expected=buried.confirmed if buried else None)
+    return Confirmation(claimed=claimed, bind=binding, marks=tuple(marks))
+
+
+def _row_mark(claimed: Claimed, entry: LedgerEntry, item: Item | None) -> Mark:
+    reasons = claimed.reasons & _LOOK or frozenset({Reason.ITEM})
+    return Mark(
+        subject=RowSubject(identity=entry.identity),
+        reasons=reasons if item is None else frozenset({Reason.ITEM}),
+        lane=claimed.lane,
+        news=item.etag if item is not None else claimed.news,
+    )
+
+
+def _second_item(claimed: Claimed) -> Confirmation:
+    return Confirmation(
+        claimed=claimed,
+        remove_mark=False,
+        park=Parking(
+            code="second_item",
+            message="a second item carries the key of a row that already has one; it is never pushed or pulled",
+            retry_in=timedelta(hours=1),
+        ),
+    )
+
+
+def _unusable(message: str) -> Parking:
+    return Parking(code="key_unusable", message=message, retry_in=timedelta(hours=1))
 
 
 def _hash(item: Item) -> IdentityHash | None:

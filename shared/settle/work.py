@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from shared.core.backlog import Claimed
-from shared.core.ids import Digest, FieldNo, Identity, RowSubject
+from shared.core.ids import Digest, FieldNo, Identity, RowSubject, RowVersion
 from shared.core.items import Item
-from shared.core.ledger import EntryState, Intent, LedgerEntry
+from shared.core.ledger import EntryState, Intent, LedgerEntry, Provenance
 from shared.core.mapping import Value
+from shared.core.runs import RunCounts
 from shared.core.source import Row
 
 Values = Mapping[FieldNo, Value]
@@ -22,6 +23,8 @@ class Work:
     identity: Identity
     known: LedgerEntry | None
     """The ledger's entry as it stands there now, with the intents that are on record."""
+    state: EntryState | None
+    """The entry's state, with what recovery learned and what this page's row half has done."""
     look: bool
     """Read the item, instead of assuming that it is what the ledger says."""
     probe: bool = False
@@ -31,26 +34,32 @@ class Work:
     item: Item | None = None
     item_read: bool = False
     item_values: Values = field(default_factory=dict)
+    observed: bool = False
+    """A capture's reading was used: once, for after a definite no only a look tells."""
     base: Mapping[FieldNo, Digest] | None = None
-    """The merge base, with what recovery learned."""
+    """The merge base, with what recovery learned and what this page's row half has agreed on."""
     doubts: tuple[Intent, ...] = ()
     """Writes of ours that may have landed or may still land."""
     landed: list[Intent] = field(default_factory=list)
     void_ops: list[UUID] = field(default_factory=list)
     """Writes that certainly did not land."""
     final_ops: list[UUID] = field(default_factory=list)
-    """Writes without an answer that are known to have landed; on record until the confirmation."""
+    """Writes that are known to have landed; on record until the confirmation."""
     duplicates: int = 0
+    missed: RowVersion | None = None
+    """The version on which a write to the row did nothing, although it was the row's; "" for an insert."""
     delete_allowed: bool = False
     """The rolling day's allowance has already let this delete through."""
+    wrote_row: Provenance | None = None
+    """PULL once this page has written the row: what the agreement came from if the item is not written after it."""
+    quarrels: bool = False
+    """What this page wrote undoes somebody else's write."""
+    counts: RunCounts = field(default_factory=RunCounts)
+    """What this page did to the row; told with the conclusion."""
 
     @property
     def key(self) -> bytes:
         return self.claimed.subject.key
-
-    @property
-    def state(self) -> EntryState | None:
-        return self.known.state if self.known else None
 
     def again(self) -> None:
         """Forget this round's readings: what was read has moved."""
@@ -78,6 +87,7 @@ def start(claimed: Claimed, entry: LedgerEntry | None) -> Work:
         claimed=claimed,
         identity=subject.identity,
         known=entry,
+        state=entry.state if entry else None,
         look=False,
         base=entry.base if entry else None,
         doubts=entry.intents if entry else (),

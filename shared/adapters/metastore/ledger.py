@@ -114,7 +114,7 @@ class LedgerStore:
             keys = [update.claimed.subject.key for update in (*updates, *taken)]
             locked = _lock(connection, definition, token, keys)
             held = [update for update in updates if locked.holds(update.claimed.subject.key)]
-            _upsert(connection, definition, [update.entry for update in held], landed=None)
+            _upsert(connection, definition, [update.entry for update in held], quarrels=None)
             _record_conflicts(connection, definition, [record for update in held for record in update.conflicts])
             void = [op for update in held for op in update.void_conflicts]
             if void:
@@ -139,7 +139,7 @@ class LedgerStore:
         *,
         run: RunId | None,
     ) -> frozenset[bytes]:
-        """`final_conflicts` names every operation that landed, conflict or not: the loop breaker counts them.
+        """`final_conflicts` names every operation that landed, conflict or not.
 
         A subject that was marked while it was claimed stays due, whatever was concluded about it. A subject whose item
         stands for another row already is parked instead of being settled."""
@@ -150,11 +150,11 @@ class LedgerStore:
         try:
             return self._metastore.transact(lambda connection: work(connection, confirmations))
         except InvariantViolated as violation:
-            given = [confirmation.entry for confirmation in confirmations if confirmation.entry is not None]
+            given = [entry for confirmation in confirmations if (entry := _written(confirmation)) is not None]
             taken = self._taken(definition, violation, given)
         mended = [
             Confirmation(claimed=confirmation.claimed, park=_TAKEN, counts=RunCounts(items_failed=1))
-            if confirmation.entry is not None and identity_hash(confirmation.entry.identity) in taken
+            if (entry := _written(confirmation)) is not None and identity_hash(entry.identity) in taken
             else confirmation
             for confirmation in confirmations
         ]
@@ -182,6 +182,11 @@ class LedgerStore:
         return frozenset(taken)
 
 
+def _written(confirmation: Confirmation) -> LedgerEntry | None:
+    """The entry that a conclusion writes: its subject's own, or the one that its item is bound to."""
+    return confirmation.bind.entry if confirmation.bind is not None else confirmation.entry
+
+
 def _confirm(
     connection: _Connection,
     definition: DefinitionId,
@@ -193,13 +198,14 @@ def _confirm(
     keys = {confirmation.claimed.subject.key for confirmation in confirmations}
     locked = _lock(connection, definition, token, keys.union(mark.subject.key for mark in marks))
     held = [confirmation for confirmation in confirmations if locked.holds(confirmation.claimed.subject.key)]
+    held = _bound(connection, definition, held)
 
     settled = [confirmation for confirmation in held if confirmation.entry is not None]
     _upsert(
         connection,
         definition,
         [confirmation.entry for confirmation in settled if confirmation.entry is not None],
-        landed=[len(confirmation.final_conflicts) for confirmation in settled],
+        quarrels=[int(confirmation.quarrel) for confirmation in settled],
     )
     _conclude(connection, definition, token, locked, held)
     landed = [op for confirmation in held for op in confirmation.final_conflicts]
@@ -222,6 +228,25 @@ def _confirm(
     return frozenset(confirmation.claimed.subject.key for confirmation in held)
 
 
+def _bound(
+    connection: _Connection, definition: DefinitionId, confirmations: Sequence[Confirmation]
+) -> list[Confirmation]:
+    """Binds items to identities by compare-and-set; a conclusion that came too late is replaced: its subject stays due."""
+    binding = [c for c in confirmations if c.bind is not None]
+    if not binding:
+        return list(confirmations)
+    entries = [c.bind.entry for c in binding if c.bind is not None]
+    expected = [c.bind.expected for c in binding if c.bind is not None]
+    parameters = {"definition": definition, "expected": expected, **rows.parameters(entries)}
+    found = {bytes(key) for (key,) in connection.execute(SQL["bind"], parameters, binary=True).fetchall()}
+    return [
+        c
+        if c.bind is None or identity_hash(c.bind.entry.identity) in found
+        else Confirmation(claimed=c.claimed, remove_mark=False, due_in=timedelta(seconds=1))
+        for c in confirmations
+    ]
+
+
 def _lock(
     connection: _Connection, definition: DefinitionId, token: ClaimToken, keys: Sequence[bytes] | set[bytes]
 ) -> _Locked:
@@ -235,12 +260,12 @@ def _upsert(
     definition: DefinitionId,
     entries: Sequence[LedgerEntry],
     *,
-    landed: Sequence[int] | None,
+    quarrels: Sequence[int] | None,
 ) -> None:
-    """`landed`: how many of our writes a confirmation knows of; None: only intents are recorded."""
+    """`quarrels`: which entries of a confirmation the loop breaker counts; None: only intents are recorded."""
     if not entries:
         return
-    writes = [0] * len(entries) if landed is None else list(landed)
+    writes = [0] * len(entries) if quarrels is None else list(quarrels)
     window = 600.0
     if any(writes):
         window = connection.execute(SQL["loop_window"], {"definition": definition}).fetchall()[0][0]
@@ -248,7 +273,7 @@ def _upsert(
         SQL["upsert"],
         {
             "definition": definition,
-            "confirming": landed is not None,
+            "confirming": quarrels is not None,
             "writes": writes,
             "window": timedelta(seconds=window),
             **rows.parameters(entries),
@@ -348,6 +373,7 @@ def _record_conflicts(connection: _Connection, definition: DefinitionId, records
             "modified": [record.item_modified for record in records],
             "editors": [record.item_editor for record in records],
             "versions": [record.row_version for record in records],
+            "row_times": [record.row_time for record in records],
         },
     )
 

@@ -16,7 +16,7 @@ from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 
 SQL = load("runs")
 _COUNTS = (
-    "items_processed created updated deleted unchanged adopted conflicts items_failed"
+    "items_processed created updated deleted rows_inserted rows_updated rows_deleted unchanged adopted conflicts items_failed"
     " delayed awaiting_approval ru requests"
 ).split()
 

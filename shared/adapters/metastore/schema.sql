@@ -333,6 +333,9 @@ create table syncbridge.sync_runs (
     created bigint not null default 0,
     updated bigint not null default 0,
     deleted bigint not null default 0,
+    rows_inserted bigint not null default 0,
+    rows_updated bigint not null default 0,
+    rows_deleted bigint not null default 0,
     unchanged bigint not null default 0,
     adopted bigint not null default 0,
     conflicts bigint not null default 0,
@@ -380,6 +383,7 @@ create table syncbridge.conflicts (
     item_modified timestamptz,
     item_editor text,
     row_version text,
+    row_time timestamptz,
     run_id uuid,
     detected_at timestamptz not null default now(),
     finalized_at timestamptz

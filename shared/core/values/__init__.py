@@ -141,10 +141,12 @@ def _flag(field: FieldMapping, fields: ItemFields) -> Canonical:
 
 
 def to_item(field: FieldMapping, value: Canonical, zone: tzinfo) -> dict[str, Any]:
-    """What goes into `fields` of a PATCH: an explicit null clears. Raises InvariantViolated for a field that is only
-    pulled and for a value that is not this kind's."""
-    if not field.pushes:
-        raise InvariantViolated(f"{field.source.name} is only pulled: its list column is never written")
+    """What goes into `fields` of a PATCH: an explicit null clears. Raises InvariantViolated for a system field and for a
+    value that is not this kind's."""
+    if field.is_system_field:
+        raise InvariantViolated(
+            f"{field.source.name}: {field.target_column_name} is SharePoint's own, it is never written"
+        )
     name = field.target_column_name
     match field.kind:
         case FieldKind.LOOKUP | FieldKind.PERSON:

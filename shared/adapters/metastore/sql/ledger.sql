@@ -70,6 +70,30 @@ on conflict (sync_def_id, source_identity_hash) do update
        writes = case when excluded.writes = 0 then l.writes
                      when l.writes_since > now() - %(window)b::interval then l.writes + excluded.writes else excluded.writes end
 
+-- bind --
+-- Items get an identity to stand for, if it has no entry, or still the tombstone that was read, and if nobody is at work on
+-- its row: who holds it may be about to record a write. Answers with those that did. The rows of the backlog are locked.
+insert into syncbridge.sync_ledger as l
+       (sync_def_id, source_identity_hash, source_identity, source_key_strategy, source_instance_id, state, sp_list_id, sp_item_id, sp_etag,
+        intents, generation)
+select %(definition)b::uuid, e.hash, e.identity, d.key_strategy, e.instance, e.state, e.list_id, e.item_id, e.etag, e.intents::jsonb,
+       e.generation
+  from unnest(%(hashes)b::bytea[], %(identities)b::text[], %(instances)b::uuid[], %(states)b::text[], %(lists)b::text[], %(items)b::integer[],
+              %(etags)b::text[], %(intents)b::text[], %(generations)b::integer[])
+       as e(hash, identity, instance, state, list_id, item_id, etag, intents, generation)
+  left join syncbridge.sync_definitions d on d.id = %(definition)b::uuid
+ where not exists (select 1 from syncbridge.sync_backlog b
+                    where b.sync_def_id = %(definition)b::uuid and b.subject_hash = e.hash and b.claim is not null)
+ order by e.hash
+on conflict (sync_def_id, source_identity_hash) do update
+   set source_instance_id = excluded.source_instance_id, state = excluded.state, sp_list_id = excluded.sp_list_id,
+       sp_item_id = excluded.sp_item_id, sp_etag = excluded.sp_etag, intents = excluded.intents, generation = excluded.generation,
+       stamp = null, content_hash = null, field_digests = null, tombstoned_at = null
+ where l.state = 'TOMBSTONE'
+   and exists (select 1 from unnest(%(hashes)b::bytea[], %(expected)b::bigint[]) as x(hash, confirmed)
+                where x.hash = l.source_identity_hash and x.confirmed = l.confirmed)
+returning l.source_identity_hash
+
 -- loop_window --
 -- The window of the definition's loop breaker, in seconds.
 select coalesce((select (guards ->> 'loop_window')::double precision from syncbridge.sync_definitions where id = %(definition)b::uuid), 600)

@@ -4,7 +4,9 @@
 -- Adds what was done to a run's figures.
 update syncbridge.sync_runs
    set items_processed = items_processed + %(items_processed)s::bigint, created = created + %(created)s::bigint,
-       updated = updated + %(updated)s::bigint, deleted = deleted + %(deleted)s::bigint, unchanged = unchanged + %(unchanged)s::bigint,
+       updated = updated + %(updated)s::bigint, deleted = deleted + %(deleted)s::bigint,
+       rows_inserted = rows_inserted + %(rows_inserted)s::bigint, rows_updated = rows_updated + %(rows_updated)s::bigint,
+       rows_deleted = rows_deleted + %(rows_deleted)s::bigint, unchanged = unchanged + %(unchanged)s::bigint,
        adopted = adopted + %(adopted)s::bigint, conflicts = conflicts + %(conflicts)s::bigint,
        items_failed = items_failed + %(items_failed)s::bigint, delayed = delayed + %(delayed)s::bigint,
        awaiting_approval = awaiting_approval + %(awaiting_approval)s::bigint, ru = ru + %(ru)s::bigint,
@@ -90,8 +92,8 @@ update syncbridge.sync_runs
 -- record_columns --
 -- What a run is read as.
 select id, sync_def_id, run_type, status, trigger, requested_by, orchestration_id, capture, queued_at, start_time, end_time,
-       items_processed, created, updated, deleted, unchanged, adopted, conflicts, items_failed, delayed, awaiting_approval, ru, requests,
-       captured, notes, error_code, error_message
+       items_processed, created, updated, deleted, rows_inserted, rows_updated, rows_deleted, unchanged, adopted, conflicts,
+       items_failed, delayed, awaiting_approval, ru, requests, captured, notes, error_code, error_message
   from syncbridge.sync_runs
 
 -- by_id --

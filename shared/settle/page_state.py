@@ -1,0 +1,129 @@
+"""What one claimed page knows while it is settled, and the conclusions it has come to."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from shared.core.backlog import Claim, Claimed, Mark, Reason
+from shared.core.backoff import retry_delay
+from shared.core.boundaries import Boundary
+from shared.core.ledger import LedgerEntry
+from shared.core.reconcile import policy_of
+from shared.core.runs import RunCounts
+from shared.ports import Confirmation, HoldRequest, Parking
+from shared.settle.entries import Moment, confirmation, progressed
+from shared.settle.job import Job, PageResult, Tools
+from shared.settle.work import Work
+
+Steps = Generator[Boundary, None, None]
+Rounds = Generator[Boundary, None, list[Work]]
+"""Steps that return the works that have to be looked at again."""
+
+
+class PageState:
+    """Mutable, of one worker. A conclusion is kept until `flush` confirms it; what is neither concluded nor in doubt is
+    given back at the end."""
+
+    def __init__(self, job: Job, tools: Tools, claim: Claim, began: float) -> None:
+        self.job, self.tools, self.claim, self.began = job, tools, claim, began
+        self.definition, self.limits = job.definition, job.limits
+        self.policy = policy_of(job.definition)
+        self.concluded: list[Confirmation] = []
+        self.open: dict[bytes, Claimed] = {claimed.subject.key: claimed for claimed in claim.subjects}
+        """Subjects that are neither confirmed nor in doubt."""
+        self.counts = RunCounts()
+        self.confirmed = 0
+        self.wait: float | None = None
+        self.hold: HoldRequest | None = None
+
+    def result(self) -> PageResult:
+        return PageResult(
+            claimed=len(self.claim.subjects),
+            confirmed=self.confirmed,
+            counts=self.counts,
+            wait=self.wait,
+            hold=self.hold,
+        )
+
+    @property
+    def stopping(self) -> bool:
+        return self.wait is not None or self.hold is not None
+
+    def at(self) -> Moment:
+        """The metastore's time now, reckoned from the claim by this machine's monotonic clock."""
+        elapsed = timedelta(seconds=self.tools.clock.monotonic() - self.began)
+        return Moment(now=self.claim.now + elapsed, surface=self.limits.surface)
+
+    def has_room(self) -> bool:
+        """Whether the lease has room for a request that takes as long as one can."""
+        spent = self.tools.clock.monotonic() - self.began
+        return spent + self.limits.request_timeout.total_seconds() <= self.limits.lease.total_seconds()
+
+    def op(self) -> UUID:
+        return self.tools.ids.uuid()
+
+    # ---- conclusions
+
+    def park(self, work: Work, code: str, message: str) -> None:
+        delay = retry_delay(code, work.claimed.attempts, self.tools.jitter())
+        stamp = work.row.stamp if work.row is not None else None
+        parking = Parking(code=code, message=message, retry_in=delay, stamp=stamp)
+        self._unsettled(work, Confirmation(claimed=work.claimed, park=parking), RunCounts(items_failed=1))
+
+    def await_approval(self, work: Work, reason: str) -> None:
+        waiting = Confirmation(claimed=work.claimed, await_approval=True, await_reason=reason)
+        self._unsettled(work, waiting, RunCounts(awaiting_approval=1))
+
+    def later(self, work: Work, due_in: timedelta, reason: Reason | None) -> None:
+        reasons = frozenset() if reason is None else frozenset({reason})
+        delayed = Confirmation(claimed=work.claimed, due_in=due_in, add_reasons=reasons)
+        self._unsettled(work, delayed, RunCounts(delayed=1))
+
+    def _unsettled(self, work: Work, conclusion: Confirmation, counts: RunCounts) -> None:
+        entry, final = progressed(work)
+        self.conclude(
+            replace(
+                conclusion,
+                entry=entry,
+                remove_mark=False,
+                final_conflicts=final,
+                void_conflicts=tuple(work.void_ops),
+                quarrel=work.quarrels and bool(work.landed),
+            ),
+            counts + work.counts,
+        )
+
+    def settle(self, work: Work, entry: LedgerEntry, counts: RunCounts, *, marks: tuple[Mark, ...] = ()) -> None:
+        """Both sides agree, or what stays different is meant to."""
+        self.conclude(replace(confirmation(work, entry, self.at()), marks=marks), counts + work.counts)
+
+    def doubtful(self, work: Work) -> None:
+        """A write without an answer. No early release: what was sent has the rest of the lease to land or to die."""
+        self.open.pop(work.key, None)
+        self.counts += RunCounts(delayed=1)
+
+    def conclude(self, conclusion: Confirmation, counts: RunCounts) -> None:
+        self.open.pop(conclusion.claimed.subject.key, None)
+        self.concluded.append(replace(conclusion, counts=counts))
+
+    def flush(self) -> Steps:
+        if not self.concluded:
+            return
+        done, self.concluded = self.concluded, []
+        confirmed = self.tools.ledger.confirm(self.definition.id, self.claim.token, done, run=self.job.run)
+        self.confirmed += len(confirmed)
+        self.counts += sum((c.counts for c in done if c.claimed.subject.key in confirmed), RunCounts())
+        yield Boundary.CONFIRMED
+
+    def give_back(self) -> None:
+        """Releases what was neither settled nor sent."""
+        if self.open:
+            left, self.open = list(self.open.values()), {}
+            wait = timedelta(seconds=self.wait) if self.wait else None
+            self.tools.backlog.release(self.definition.id, self.claim.token, left, due_in=wait)
+
+    def unsent(self, works: Iterable[Work], seconds: float | None) -> None:
+        """Certainly without effect, and due again."""
+        for work in works:
+            self.later(work, timedelta(seconds=seconds or 0.0), None)
