@@ -73,7 +73,14 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case Merge(to_item=fields, conflicts=conflicts, adopted=adopted) if fields or _wants_key(page, work):
             judged.items.append(
                 patch(
-                    work, definition, page.policy, page.op(), page.at(), fields, conflicts, adopted=adopted and not after_rows
+                    work,
+                    definition,
+                    page.policy,
+                    page.op(),
+                    page.at(),
+                    fields,
+                    conflicts,
+                    adopted=adopted and not after_rows,
                 )
             )
         case Merge(adopted=adopted):

@@ -51,7 +51,7 @@ def write_items(page: PageState, acts: Sequence[Act]) -> Rounds:
     yield Boundary.INTENDED
     ready = [act for act in acts if act.work.key in held]
     for act in ready:
-        act.work.known = act.entry
+        act.work.known, act.work.state = act.entry, act.entry.state
     again: list[Work] = []
     rest = [ready[n : n + BATCH] for n in range(0, len(ready), BATCH)]
     while rest:

@@ -90,6 +90,7 @@ def _intend(page: PageState, group: list[RowAct], intents: dict[UUID, Intent]) -
     ready = [act for act in group if act.work.key in held]
     for act in ready:
         act.work.known = entries[act.change.op]
+        act.work.state = act.work.known.state
     return ready
 
 

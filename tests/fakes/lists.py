@@ -101,6 +101,7 @@ class FakeLists:
     writes: list[ItemWrite] = field(default_factory=list)
     reads: int = 0
     items: dict[ItemId, FakeItem] = field(default_factory=dict)
+    bin: dict[ItemId, FakeItem] = field(default_factory=dict)
     _next: int = 1
     _log: list[ItemId] = field(default_factory=list)
     _epochs: dict[str, int] = field(default_factory=lambda: {"delta": 0, "page": 0})
@@ -119,8 +120,14 @@ class FakeLists:
         return self.items[item_id].etag
 
     def remove(self, item_id: ItemId) -> None:
-        """A person deletes an item."""
-        del self.items[item_id]
+        """A person deletes an item; it lies in the recycle bin."""
+        self.bin[item_id] = self.items.pop(item_id)
+        self._log.append(item_id)
+
+    def restore(self, item_id: ItemId) -> None:
+        """A person brings an item back: the same id, values and versions, a new eTag."""
+        item = self.items[item_id] = self.bin.pop(item_id)
+        item.versions.append(dict(item.versions[-1]))
         self._log.append(item_id)
 
     def stir(self, item_id: ItemId) -> None:

@@ -1,7 +1,7 @@
 """A small world for settle: a table in memory, a list in memory, the real ledger and backlog."""
 
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.scans import ScanStore
 from shared.captures.scan import ScanReport, scan
-from shared.core.backlog import Lane, Mark, Reason
+from shared.core.backlog import Lane, Mark, Observation, Reason
 from shared.core.boundaries import Boundary
 from shared.core.definition import (
     ConflictPolicy,
@@ -27,7 +27,17 @@ from shared.core.definition import (
     SyncMode,
 )
 from shared.core.draft import DraftDefinition
-from shared.core.ids import DefinitionId, FieldNo, Identity, InstanceId, RowSubject, RunId, identity_hash, sync_key
+from shared.core.ids import (
+    DefinitionId,
+    FieldNo,
+    Identity,
+    InstanceId,
+    ItemId,
+    RowSubject,
+    RunId,
+    identity_hash,
+    sync_key,
+)
 from shared.core.ledger import LedgerEntry
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, SourceType, TableRef
 from shared.ports import HoldRequest
@@ -36,6 +46,7 @@ from shared.settle.page import settle_page
 from shared.usecases.steps import drive
 from tests.fakes.lists import FakeLists
 from tests.fakes.source import FakeSource
+from tests.fakes.writer import FakeWriter
 
 TEXT = SourceType(name="text", declared="text")
 
@@ -107,11 +118,13 @@ class World:
         self.backlog, self.ledger = BacklogStore(self.store), LedgerStore(self.store)
         self.scans = ScanStore(self.store)
         self.source, self.lists, self.holds = FakeSource(), FakeLists(), NotedHolds()
+        self.rows = FakeWriter(self.source)
+        self.observations: Mapping[bytes, Observation] = {}
         self.clock = ManualClock()
         self.limits = Limits(
             page=50, lease=timedelta(seconds=60), request_timeout=timedelta(seconds=5), surface=timedelta(minutes=5)
         )
-        fields = (mapping(1, "a"), mapping(2, "b"))
+        fields: tuple[FieldMapping, ...] = changes.get("fields", (mapping(1, "a"), mapping(2, "b")))
         self.definition = SyncDefinition(
             **{
                 "id": DefinitionId(uuid4()),
@@ -125,7 +138,7 @@ class World:
                     table=TableRef(schema="public", name="t"),
                     relation=RelationKind.TABLE,
                     key=SourceKey(strategy=KeyStrategy.PRIMARY_KEY, columns=(column("id"),)),
-                    columns=tuple(m.source for m in fields),
+                    columns=tuple(m.source for m in fields if m.source.name != "id"),
                 ),
                 "target": self.lists.target,
                 "fields": fields,
@@ -152,6 +165,7 @@ class World:
     def tools(self) -> Tools:
         return Tools(
             source=self.source,
+            rows=self.rows,
             lists=self.lists,
             backlog=self.backlog,
             ledger=self.ledger,
@@ -162,7 +176,8 @@ class World:
         )
 
     def worker(self) -> Generator[Boundary, None, PageResult]:
-        return settle_page(Job(definition=self.definition, run=None, limits=self.limits), self.tools())
+        job = Job(definition=self.definition, run=None, limits=self.limits, observations=self.observations)
+        return settle_page(job, self.tools())
 
     def settle(self) -> list[PageResult]:
         """Pages until nothing is due."""
@@ -221,13 +236,19 @@ class World:
     def entry(self, identity: Identity) -> LedgerEntry | None:
         return self.ledger.entries(self.definition.id, [identity]).get(identity)
 
+    def ledger_items(self) -> dict[ItemId, Identity]:
+        found = self.sql.execute("select sp_item_id, source_identity from syncbridge.sync_ledger").fetchall()
+        return {ItemId(item): Identity(identity) for item, identity in found}
+
     def items(self) -> dict[str | None, dict[str, Any]]:
         return self.lists.values()
 
     def expected(self) -> dict[str, dict[str, str]]:
+        """What the list has to hold."""
+        columns = {mapping.source.name: mapping.target_column_name for mapping in self.definition.fields}
         return {
             sync_key(identity_hash(Identity(f'["{key}"]'))): {
-                name.upper(): value for name, value in row.items() if name != "id" and value not in (None, "")
+                columns[name]: value for name, value in row.items() if name in columns and value not in (None, "")
             }
             for key, row in self.source.rows.items()
         }

@@ -1,7 +1,7 @@
 """What every simulated world stands on: seeded identifiers, an open budget, the real stores, the production workers."""
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -17,12 +17,12 @@ from shared.captures.command import mark_keys
 from shared.captures.scan import ScanReport, scan
 from shared.core.backlog import Lane, Observation, Reason
 from shared.core.boundaries import Boundary
-from shared.core.definition import SyncDefinition
+from shared.core.definition import SourceSpec, SyncDefinition
 from shared.core.draft import DraftDefinition
 from shared.core.guards import GuardKind
 from shared.core.ids import DefinitionId, Identity, RunId, identity_of
-from shared.core.source import KeyStrategy
-from shared.ports import HoldRequest
+from shared.core.source import KeyStrategy, TransactionFate
+from shared.ports import HoldRequest, RowTransaction, RowWriter
 from shared.settle.job import Job, Limits, PageResult, Tools
 from shared.settle.page import settle_page
 from tests.simulation.stage import Stage
@@ -57,6 +57,22 @@ class OpenBudget:
 
     def observe(self, *, limit: int, remaining: int, reset: float) -> None:
         pass
+
+
+class NoRows:
+    """A push never writes rows."""
+
+    def begin(self, spec: SourceSpec) -> RowTransaction:
+        raise AssertionError("a push writes a row")
+
+    def fate(self, transactions: Collection[str]) -> Mapping[str, TransactionFate]:
+        raise AssertionError("a push asks for a row transaction")
+
+    def reserve(self, spec: SourceSpec, count: int) -> Sequence[Identity]:
+        raise AssertionError("a push reserves keys")
+
+    def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
+        raise AssertionError("a push asks for identities")
 
 
 class PatientPerson:
@@ -119,6 +135,7 @@ class Ground:
     def tools(self) -> Tools:
         return Tools(
             source=self.stage.source,
+            rows=self.rows(),
             lists=self.lists(Lane.PUSH),
             backlog=self.backlog,
             ledger=self.ledger,
@@ -127,6 +144,9 @@ class Ground:
             ids=self.ids,
             jitter=lambda: 0.5,
         )
+
+    def rows(self) -> RowWriter:
+        return NoRows()
 
     def lists(self, lane: Lane) -> SharePointLists:
         client = GraphClient(

@@ -27,7 +27,8 @@ from shared.core.ids import FieldNo, IdentityHash, sync_key
 from shared.core.items import CreateItem, DeleteItem, Doubtful, Duplicate, Landed, Looked, PatchItem
 from shared.core.ledger import IntentKind
 from shared.core.reconcile import Decision, Merge
-from shared.settle import conclude, look, page
+from shared.settle import acts, entries, judge, look, page, write_items
+from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.simulation.run import run_seed
 from tests.simulation.stage import Stage, own_stage
@@ -68,17 +69,17 @@ def _nothing(stack: ExitStack) -> None:
 
 
 def _blind_success(stack: ExitStack) -> None:
-    real = page._Page.answered
+    real = write_items.answered
 
-    def answered(self: Any, acted: Any, outcome: Any, again: Any) -> None:
+    def answered(state: Any, acted: Any, outcome: Any, again: Any) -> None:
         if isinstance(outcome, Duplicate) and isinstance(acted.write, CreateItem):
             key = sync_key(IdentityHash(acted.work.key))
-            seen = self.tools.lists.find(self.definition.target, [key])[key]
+            seen = state.tools.lists.find(state.definition.target, [key])[key]
             if isinstance(seen, Looked) and seen.item is not None:
                 outcome = Landed(item_id=seen.item.id, etag=seen.item.etag)
-        real(self, acted, outcome, again)
+        real(state, acted, outcome, again)
 
-    stack.enter_context(patch.object(page._Page, "answered", answered))
+    stack.enter_context(patch.object(write_items, "answered", answered))
 
 
 def _believes_404(stack: ExitStack) -> None:
@@ -118,32 +119,32 @@ def _trusts_after_takeover(stack: ExitStack) -> None:
 
 
 def _early_release(stack: ExitStack) -> None:
-    real = page._Page.answered
+    real = write_items.answered
 
-    def answered(self: Any, acted: Any, outcome: Any, again: Any) -> None:
+    def answered(state: Any, acted: Any, outcome: Any, again: Any) -> None:
         if isinstance(outcome, Doubtful):
-            self.tools.backlog.release(self.definition.id, self.claim.token, [acted.work.claimed])
-        real(self, acted, outcome, again)
+            state.tools.backlog.release(state.definition.id, state.claim.token, [acted.work.claimed])
+        real(state, acted, outcome, again)
 
-    stack.enter_context(patch.object(page._Page, "answered", answered))
+    stack.enter_context(patch.object(write_items, "answered", answered))
 
 
 def _no_fence(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(page._Page, "has_room", lambda self: True))
+    stack.enter_context(patch.object(PageState, "has_room", lambda self: True))
 
 
 def _confirmed_first(stack: ExitStack) -> None:
-    real = page._Page.act
+    real = page.write_items
 
-    def act(self: Any, acts: Sequence[Any]) -> Any:
-        for acted in acts:
+    def confirmed_first(state: Any, ready: Sequence[Any]) -> Any:
+        for acted in ready:
             if isinstance(acted.write, PatchItem):
-                self.landed(acted, Landed(item_id=acted.write.item_id, etag=None))
-        yield from self.flush()
-        again = yield from real(self, acts)
+                write_items.landed(state, acted, Landed(item_id=acted.write.item_id, etag=None))
+        yield from state.flush()
+        again = yield from real(state, ready)
         return again
 
-    stack.enter_context(patch.object(page._Page, "act", act))
+    stack.enter_context(patch.object(page, "write_items", confirmed_first))
 
 
 # ---- what is on record
@@ -175,25 +176,27 @@ def _no_void(stack: ExitStack) -> None:
 
 
 def _forgets_ghosts(stack: ExitStack) -> None:
-    real = conclude.tombstone
+    real = entries.tombstone
 
     def tombstone(*arguments: Any, **named: Any) -> Any:
         return replace(real(*arguments, **named), intents=())
 
-    stack.enter_context(patch.object(page, "tombstone", tombstone))
+    for module in (judge, write_items):
+        stack.enter_context(patch.object(module, "tombstone", tombstone))
 
 
 def _keeps_base(stack: ExitStack) -> None:
-    real = conclude.tombstone
+    real = entries.tombstone
 
     def tombstone(work: Work, *arguments: Any, **named: Any) -> Any:
         return replace(real(work, *arguments, **named), base=work.base)
 
-    stack.enter_context(patch.object(page, "tombstone", tombstone))
+    for module in (judge, write_items):
+        stack.enter_context(patch.object(module, "tombstone", tombstone))
 
 
 def _doubt_is_forgotten(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(conclude, "_may_have_landed", lambda work, intent: False))
+    stack.enter_context(patch.object(entries, "_may_have_landed", lambda work, intent: False))
     stack.enter_context(patch.object(Work, "took_effect", Work.void))
 
 
@@ -201,11 +204,11 @@ def _doubt_is_forgotten(stack: ExitStack) -> None:
 
 
 def _no_log(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(conclude, "_records", lambda *arguments: ()))
+    stack.enter_context(patch.object(acts, "records", lambda *arguments, **named: ()))
 
 
 def _stamp_is_truth(stack: ExitStack) -> None:
-    real = page.decide
+    real = judge.decide
 
     def decide(work: Work, definition: Any, policy: Any) -> Decision:
         made = real(work, definition, policy)
@@ -214,22 +217,22 @@ def _stamp_is_truth(stack: ExitStack) -> None:
             return replace(made, to_item=frozenset(policy.flows))
         return made
 
-    stack.enter_context(patch.object(page, "decide", decide))
+    stack.enter_context(patch.object(judge, "decide", decide))
 
 
 def _no_base(stack: ExitStack) -> None:
-    real = page.decide
+    real = judge.decide
 
     def decide(work: Work, definition: Any, policy: Any) -> Decision:
         if work.item_read:
             work.base = None
         return real(work, definition, policy)
 
-    stack.enter_context(patch.object(page, "decide", decide))
+    stack.enter_context(patch.object(judge, "decide", decide))
 
 
 def _one_field_only(stack: ExitStack) -> None:
-    real = page.decide
+    real = judge.decide
 
     def decide(work: Work, definition: Any, policy: Any) -> Decision:
         made = real(work, definition, policy)
@@ -237,7 +240,7 @@ def _one_field_only(stack: ExitStack) -> None:
             return replace(made, to_item=frozenset({min(made.to_item, default=FieldNo(1))}))
         return made
 
-    stack.enter_context(patch.object(page, "decide", decide))
+    stack.enter_context(patch.object(judge, "decide", decide))
 
 
 PUSH = "tests/settle/test_push.py::"
