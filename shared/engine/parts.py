@@ -1,6 +1,7 @@
 """What a process keeps open, and who is who: wires the adapters to what the engine asks of the world."""
 
 import random
+from collections.abc import Collection, Mapping, Sequence
 
 from shared import __version__
 from shared.adapters.graph.client import GraphClient
@@ -9,11 +10,13 @@ from shared.adapters.metastore.budget import BudgetStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.queue import StorageQueues
 from shared.core.catalog import DatabaseInstance, SharePointConnection
-from shared.core.definition import SyncDefinition
-from shared.core.ids import DefinitionId
+from shared.core.definition import SourceSpec, SyncDefinition
+from shared.core.errors import InvariantViolated
+from shared.core.ids import DefinitionId, Identity
 from shared.core.record import DefinitionRecord, compiled
+from shared.core.source import TransactionFate
 from shared.handles import Graphs, Secrets, Sources, timing_within
-from shared.ports import Clock, IdSource, Queue
+from shared.ports import Clock, IdSource, Queue, RowTransaction
 from shared.process import identity_token, own_credential
 from shared.settings import Settings
 from shared.settle.job import Limits, Tools
@@ -79,6 +82,7 @@ class Parts:
         stores = self.stores
         return Tools(
             source=self.sources.tables(self.instance_of(record)),
+            rows=NoWriter(),
             lists=self.graphs.lists(client, definition),
             backlog=stores.backlog,
             ledger=stores.ledger,
@@ -96,3 +100,19 @@ class Parts:
             request_timeout=settings.request_timeout,
             surface=settings.surface,
         )
+
+
+class NoWriter:
+    """Definitions that write rows are refused in this release, so nobody gets here."""
+
+    def begin(self, spec: SourceSpec) -> RowTransaction:
+        raise InvariantViolated(f"{spec.table}: this release writes no rows")
+
+    def fate(self, transactions: Collection[str]) -> Mapping[str, TransactionFate]:
+        raise InvariantViolated("this release writes no rows")
+
+    def reserve(self, spec: SourceSpec, count: int) -> Sequence[Identity]:
+        raise InvariantViolated(f"{spec.table}: this release writes no rows")
+
+    def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
+        raise InvariantViolated(f"{spec.table}: this release writes no rows")

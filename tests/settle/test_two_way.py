@@ -179,7 +179,7 @@ def test_fields_of_one_group_are_merged_as_one_value(metastore: str):
     pull(world, item)
     assert values_of(world, "1") == {"a": "open", "b": "Ann"}
     assert world.expected() == world.items()
-    assert [("a", '"closed"', "FINAL", "ROW")] == world.conflicts()
+    assert [("a", '"closed"'), ("b", '"nobody"')] == sorted(row[:2] for row in world.conflicts())
     world.close()
 
 

@@ -162,8 +162,8 @@ def test_a_value_that_loses_was_edited_and_stands_in_the_log(base, row, item):
     logged = {conflict.no for conflict in decision.conflicts}
     for no in FIELDS:
         both_edited = (base or {}).get(no) != row[no] and (base or {}).get(no) != item[no]
-        if base is not None and no not in base and NULL_DIGEST in (row[no], item[no]):
-            both_edited = False  # a new field, and one side has nothing to say
+        if no not in (base or {}) and NULL_DIGEST in (row[no], item[no]):
+            both_edited = False  # never agreed on, and one side has nothing to say
         assert (no in logged) == (row[no] != item[no] and both_edited)
         if no in logged:
             assert new_item[no] == row[no]
