@@ -109,10 +109,10 @@ class NoWriter:
         raise InvariantViolated(f"{spec.table}: this release writes no rows")
 
     def fate(self, transactions: Collection[str]) -> Mapping[str, TransactionFate]:
-        raise InvariantViolated("this release writes no rows")
+        raise InvariantViolated(f"this release writes no rows, and {len(transactions)} transactions are on record")
 
     def reserve(self, spec: SourceSpec, count: int) -> Sequence[Identity]:
-        raise InvariantViolated(f"{spec.table}: this release writes no rows")
+        raise InvariantViolated(f"{spec.table}: this release writes no rows, and was asked for {count}")
 
     def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
-        raise InvariantViolated(f"{spec.table}: this release writes no rows")
+        raise InvariantViolated(f"{spec.table}: this release writes no rows, and was asked for {len(keys)} keys")

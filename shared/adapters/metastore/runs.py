@@ -169,6 +169,7 @@ def _active(row: TupleRow) -> ActiveRun:
 
 
 def _record(row: TupleRow) -> RunRecord:
+    counts, (captured, notes, error_code, error_message) = row[11:-4], row[-4:]
     return RunRecord(
         id=RunId(row[0]),
         definition=DefinitionId(row[1]),
@@ -181,9 +182,9 @@ def _record(row: TupleRow) -> RunRecord:
         queued_at=row[8],
         start_time=row[9],
         end_time=row[10],
-        counts=RunCounts(**dict(zip(_COUNTS, row[11:23], strict=True))),
-        captured=row[23],
-        notes=tuple(row[24]),
-        error_code=row[25],
-        error_message=row[26],
+        counts=RunCounts(**dict(zip(_COUNTS, counts, strict=True))),
+        captured=captured,
+        notes=tuple(notes),
+        error_code=error_code,
+        error_message=error_message,
     )

@@ -7,10 +7,10 @@ import pytest
 from shared.core.backlog import Lane, Mark, Reason
 from shared.core.digests import content_hash, digest
 from shared.core.errors import InvariantViolated
-from shared.core.ids import FieldNo, ItemId, ListId, identity_hash
+from shared.core.ids import FieldNo, ItemId, ItemSubject, ListId, identity_hash
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
 from shared.core.runs import ConflictRecord, RunCounts
-from shared.ports import Confirmation, IntentUpdate, Parking
+from shared.ports import Binding, Confirmation, IntentUpdate, Parking
 from tests.integration.metastore.support import (
     INSTANCE,
     LIST,
@@ -454,17 +454,18 @@ def test_a_run_counts_what_was_confirmed(backlog, ledger, definition, sql, run):
     assert figures == (2, 2, 0, 4, 2)
 
 
-def test_the_loop_breaker_counts_writes_that_landed_within_its_window(backlog, ledger, definition, sql, run):
-    def write(*landed):
+def test_the_loop_breaker_counts_quarrels_within_its_window(backlog, ledger, definition, sql, run):
+    def write(*, quarrel):
         claimed = claim_one(backlog, definition, 1, Reason.COMMAND)
-        confirm(ledger, definition, Confirmation(claimed=claimed, entry=entry(1), final_conflicts=landed))
+        done = Confirmation(claimed=claimed, entry=entry(1), final_conflicts=(uuid4(),), quarrel=quarrel)
+        confirm(ledger, definition, done)
         return ledger.entries(definition, [identity(1)])[identity(1)].recent_writes
 
-    assert [write(uuid4()), write(), write(uuid4(), uuid4())] == [1, 1, 3]
+    assert [write(quarrel=True), write(quarrel=False), write(quarrel=True)] == [1, 1, 2]
 
     sql.execute("update syncbridge.sync_ledger set writes_since = now() - interval '61 seconds'")
     assert ledger.entries(definition, [identity(1)])[identity(1)].recent_writes == 0
-    assert write(uuid4()) == 1
+    assert write(quarrel=True) == 1
 
 
 def test_the_ledger_knows_the_key_strategy_of_its_definition(backlog, ledger, definition, sql, run):
@@ -501,3 +502,40 @@ def test_stamps_are_those_of_rows_the_ledger_believes_in(backlog, ledger, defini
     settle(backlog, ledger, definition, entry(1, item_id=1, stamp=-5), entry(2, EntryState.TOMBSTONE, stamp=None))
 
     assert ledger.stamps(definition, [identity(n) for n in (1, 2, 3)]) == {identity(1): -5}
+
+
+def test_an_item_is_bound_to_an_identity_that_has_no_entry_or_the_tombstone_that_was_read(
+    backlog, ledger, definition, sql
+):
+    settle(backlog, ledger, definition, entry(2, EntryState.TOMBSTONE, stamp=None))
+    settle(backlog, ledger, definition, entry(3, item_id=3))
+    buried = ledger.entries(definition, [identity(2)])[identity(2)].confirmed
+    items = [ItemSubject(list_id=LIST, item_id=ItemId(n)) for n in (11, 12, 13, 14)]
+    backlog.mark(definition, [Mark(subject=item, reasons=frozenset({Reason.ITEM}), lane=Lane.PEOPLE) for item in items])
+    page = {claimed.subject.item_id: claimed for claimed in claim(backlog, definition).subjects}
+    bound = {
+        11: Binding(entry=entry(1, EntryState.BOUND, item_id=11, stamp=None), expected=None),
+        12: Binding(entry=entry(2, EntryState.BOUND, item_id=12, stamp=None), expected=buried),
+        13: Binding(entry=entry(3, EntryState.BOUND, item_id=13, stamp=None), expected=None),
+        14: Binding(entry=entry(2, EntryState.BOUND, item_id=14, stamp=None), expected=(buried or 0) - 1),
+    }
+    for number, binding in bound.items():
+        confirm(ledger, definition, Confirmation(claimed=page[ItemId(number)], bind=binding))
+
+    found = ledger.by_items(definition, LIST, [ItemId(n) for n in (3, 11, 12, 13, 14)])
+    assert {n: found[n].identity for n in found} == {3: identity(3), 11: identity(1), 12: identity(2)}
+    left = sql.execute(
+        "select sp_item_id from syncbridge.sync_backlog where state = 'DUE' and claim is null and sp_item_id is not null"
+    )
+    assert {13, 14} == {number for (number,) in left}, "who comes too late stays due"
+
+
+def test_no_item_is_bound_to_a_row_that_somebody_is_at_work_on(backlog, ledger, definition):
+    backlog.mark(definition, [mark(1)])
+    claim(backlog, definition)
+    subject = ItemSubject(list_id=LIST, item_id=ItemId(11))
+    backlog.mark(definition, [Mark(subject=subject, reasons=frozenset({Reason.ITEM}), lane=Lane.PEOPLE)])
+    [claimed] = claim(backlog, definition).subjects
+    binding = Binding(entry=entry(1, EntryState.BOUND, item_id=11, stamp=None), expected=None)
+    confirm(ledger, definition, Confirmation(claimed=claimed, bind=binding))
+    assert not ledger.by_items(definition, LIST, [ItemId(11)])
