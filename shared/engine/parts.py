@@ -1,7 +1,6 @@
 """What a process keeps open, and who is who: wires the adapters to what the engine asks of the world."""
 
 import random
-from collections.abc import Collection, Mapping, Sequence
 
 from shared import __version__
 from shared.adapters.graph.client import GraphClient
@@ -10,13 +9,11 @@ from shared.adapters.metastore.budget import BudgetStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.queue import StorageQueues
 from shared.core.catalog import DatabaseInstance, SharePointConnection
-from shared.core.definition import SourceSpec, SyncDefinition
-from shared.core.errors import InvariantViolated
-from shared.core.ids import DefinitionId, Identity
+from shared.core.definition import SyncDefinition
+from shared.core.ids import DefinitionId
 from shared.core.record import DefinitionRecord, compiled
-from shared.core.source import TransactionFate
 from shared.handles import Graphs, Secrets, Sources, timing_within
-from shared.ports import Clock, IdSource, Queue, RowTransaction
+from shared.ports import Clock, IdSource, Queue
 from shared.process import identity_token, own_credential
 from shared.settings import Settings
 from shared.settle.job import Limits, Tools
@@ -79,10 +76,10 @@ class Parts:
         return self.stores.connections.get(record.target.connection_id)
 
     def tools(self, record: DefinitionRecord, definition: SyncDefinition, client: GraphClient) -> Tools:
-        stores = self.stores
+        stores, instance = self.stores, self.instance_of(record)
         return Tools(
-            source=self.sources.tables(self.instance_of(record)),
-            rows=NoWriter(),
+            source=self.sources.tables(instance),
+            rows=self.sources.writer(instance),
             lists=self.graphs.lists(client, definition),
             backlog=stores.backlog,
             ledger=stores.ledger,
@@ -100,19 +97,3 @@ class Parts:
             request_timeout=settings.request_timeout,
             surface=settings.surface,
         )
-
-
-class NoWriter:
-    """Definitions that write rows are refused in this release, so nobody gets here."""
-
-    def begin(self, spec: SourceSpec) -> RowTransaction:
-        raise InvariantViolated(f"{spec.table}: this release writes no rows")
-
-    def fate(self, transactions: Collection[str]) -> Mapping[str, TransactionFate]:
-        raise InvariantViolated(f"this release writes no rows, and {len(transactions)} transactions are on record")
-
-    def reserve(self, spec: SourceSpec, count: int) -> Sequence[Identity]:
-        raise InvariantViolated(f"{spec.table}: this release writes no rows, and was asked for {count}")
-
-    def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
-        raise InvariantViolated(f"{spec.table}: this release writes no rows, and was asked for {len(keys)} keys")
