@@ -107,6 +107,9 @@ class Definitions(Protocol):
 
     def agree_scope(self, definition: DefinitionId, fingerprint: bytes, *, actor: str) -> None: ...
 
+    def agree_terms(self, definition: DefinitionId, terms: str, *, actor: str) -> None:
+        """`terms`: as the hold that was released kept them, a JSON document."""
+
     def owner_of(self, list_id: ListId) -> DefinitionId | None: ...
 
 
@@ -227,6 +230,9 @@ class Plans(Protocol):
     def add(self, plan: Plan) -> None: ...
 
     def get(self, plan_id: UUID) -> Plan: ...
+
+    def made_for(self, definition: DefinitionId) -> bool:
+        """Whether there is a plan of the definition as it is now."""
 
     def mark_applied(self, plan_id: UUID) -> bool: ...
 

@@ -12,6 +12,7 @@ from shared.core.mapping import mapping_fingerprint, scope_fingerprint
 from shared.core.policies import policies_of
 from shared.core.scope_text import parse
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
+from shared.core.terms import Terms, terms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class DefinitionRecord:
     target: TargetRecord
     agreed_scope: bytes | None = None
     """Fingerprint of the scope and key that a person last agreed to."""
+    agreed_terms: Terms | None = None
+    """What a person last agreed that the definition may write; see shared.core.terms."""
     scan_seconds: float | None = None
     """How long the last scan took."""
     next_run_at: datetime | None = None
@@ -125,6 +128,10 @@ def source_spec(record: DefinitionRecord) -> SourceSpec:
 def scope_fingerprint_of(record: DefinitionRecord) -> bytes:
     scope = None if record.draft.row_filter is None else parse(record.draft.row_filter)
     return scope_fingerprint(record.key, scope, record.soft_delete_column)
+
+
+def terms_of_record(record: DefinitionRecord) -> Terms:
+    return terms_of(record.draft, record.fields)
 
 
 def preview(record: DefinitionRecord) -> SyncDefinition:

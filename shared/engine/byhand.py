@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.captures.command import mark_keys, mark_matching
 from shared.core.backlog import BacklogCounts, Lane, Reason
+from shared.core.errors import Conflicting
 from shared.core.estimate import Workload, estimate
 from shared.core.ids import DefinitionId, Identity, RunId
 from shared.core.runs import RunRecord, RunStatus
@@ -57,11 +58,27 @@ class ByHand(Parts):
         )
 
     def release_hold(self, hold: UUID, *, reason: str, actor: str) -> dict[str, Any]:
-        """Releasing SCOPE_CHANGED agrees to the scope that the hold was about, and to no later one."""
-        released = self.stores.holds.release(hold, reason=reason, actor=actor)
-        if released["kind"] == "SCOPE_CHANGED":
-            scope = bytes.fromhex(released["details"]["scope"])
-            self.stores.definitions.agree_scope(DefinitionId(released["definition_id"]), scope, actor=actor)
+        """Releasing SCOPE_CHANGED or POLICY_CHANGED agrees to what the hold was about, and to nothing later. What a
+        definition may write is agreed to by who could see what it would: a plan of the version that is held."""
+        stores = self.stores
+        asked = stores.holds.get(hold)
+        definition = DefinitionId(asked["definition_id"])
+        if asked["kind"] == "POLICY_CHANGED" and not stores.plans.made_for(definition):
+            raise Conflicting(
+                "nobody has made a plan of this definition as it is now: make one, look at it, then release this hold",
+                code="plan_missing",
+            )
+        released = stores.holds.release(hold, reason=reason, actor=actor)
+        match released["kind"]:
+            case "SCOPE_CHANGED":
+                scope = bytes.fromhex(released["details"]["scope"])
+                stores.definitions.agree_scope(definition, scope, actor=actor)
+            case "POLICY_CHANGED":
+                # The list is read anew: what nobody cared about under the old terms may matter now.
+                stores.cursors.forget_lists(definition)
+                stores.definitions.agree_terms(definition, released["details"]["terms"], actor=actor)
+            case _:
+                pass
         return released
 
 

@@ -14,7 +14,7 @@ from shared.engine.parts import Parts
 from shared.ports import HoldRequest
 from shared.settle.holds import hold_for
 from shared.usecases.choosing import capture_of
-from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, scope_hold, why_not
+from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, unagreed, why_not
 from shared.usecases.steps import Captured, Settled, capture, settle
 
 
@@ -37,9 +37,8 @@ class RunSteps(Parts):
         if not self.stores.runs.begin(run, orchestration=f"run-{run.hex}"):
             return None
         record = self.stores.definitions.get(definition)
-        request = scope_hold(record)
-        if request is not None and why_not(record) is None:
-            self.stores.holds.open(definition, request, run)
+        if why_not(record) is None:
+            self._ask_for_agreement(record, run)
         blocking = self.stores.holds.blocking(definition)
         if blocking or why_not(record) is not None:
             self._finish(run, ending(record, blocking, held=False, error=None, failed_items=False))
@@ -49,6 +48,8 @@ class RunSteps(Parts):
     def capture(self, definition: DefinitionId, run: RunId) -> Captured:
         record, spec = self.definition(definition)
         stores = self.stores
+        if asked := self._ask_for_agreement(record, run):
+            return Captured(capture="none", numbers={}, notes=(asked.explanation,), held=True)
         kind = capture_of(
             spec,
             scan_seconds=record.scan_seconds,
@@ -82,6 +83,8 @@ class RunSteps(Parts):
         record, spec = self.definition(definition)
         if not self.stores.runs.goes_on(run, version=record.version) or why_not(record) is not None:
             return _nothing(None)
+        if asked := self._ask_for_agreement(record, run):
+            return _nothing(asked)
         client: GraphClient | None = None
         try:
             lane = lane_of(self.stores.runs.get(run).trigger)
@@ -119,6 +122,14 @@ class RunSteps(Parts):
             return wait
         self._finish(run, end)
         return None
+
+    def _ask_for_agreement(self, record: DefinitionRecord, run: RunId) -> HoldRequest | None:
+        """A definition may be changed while its run is under way: every step looks whether a person agreed to it as it
+        is. The first hold that was opened; None: everything is agreed."""
+        requests = unagreed(record)
+        for request in requests:
+            self.stores.holds.open(record.id, request, run)
+        return requests[0] if requests else None
 
     def _finish(self, run: RunId, end: Ending) -> None:
         self.stores.runs.finish(run, end.status, code=end.code, message=end.message)

@@ -16,7 +16,7 @@ from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
 from shared.core.provisioning import TITLE_COLUMN, ColumnPlan, ListPlan, ProvisionedList
-from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec
+from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec, terms_of_record
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
 from shared.core.validation import validate
@@ -25,6 +25,12 @@ _SCOPE_CHANGED = Problem(
     code="scope_changed",
     message="the filter or the key changed: the next run is held until a person has looked at a plan and released it",
     where="row_filter",
+    severity=Severity.WARNING,
+)
+_TERMS_CHANGED = Problem(
+    code="policy_changed",
+    message="what this definition may write changed: the next run is held until a person has made a plan and released it",
+    where="sync_mode",
     severity=Severity.WARNING,
 )
 
@@ -77,8 +83,7 @@ def create(
         source,
         (),
     )
-    record = replace(record, agreed_scope=scope_fingerprint_of(record))
-    return definitions.add(record, actor=actor), warnings
+    return definitions.add(_agreed(record), actor=actor), warnings
 
 
 def change(
@@ -92,7 +97,7 @@ def change(
     actor: str,
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
     """Checks the changed draft and keeps it as a new version. A live definition's list has to be provisioned again when
-    fields were added; a scope or key that changed after the draft is agreed to by releasing the next run's hold."""
+    fields were added; a scope, a key or terms that changed after the draft are agreed to by releasing the next run's hold."""
     snapshot = source.introspect(record.table)
     snapshots.save(record.instance_id, snapshot)
     columns: Sequence[ListColumn] = ()
@@ -100,9 +105,11 @@ def change(
         columns = sharepoint.columns(record.target.site_id, record.target.list_id)
     changed, warnings = _checked(replace(record, draft=_numbered(record, draft)), snapshot, source, columns)
     if record.state is DefinitionState.DRAFT:
-        changed = replace(changed, agreed_scope=scope_fingerprint_of(changed))  # nothing was pushed under another one
-    elif changed.agreed_scope != scope_fingerprint_of(changed):
+        changed = _agreed(changed)  # nothing was written under another one
+    if changed.agreed_scope != scope_fingerprint_of(changed):
         warnings = (*warnings, _SCOPE_CHANGED)
+    if changed.agreed_terms != terms_of_record(changed):
+        warnings = (*warnings, _TERMS_CHANGED)
     if record.target.list_id is not None and not set(list_plan(changed).columns) <= set(list_plan(record).columns):
         changed = replace(changed, target=replace(changed.target, provisioned_at=None))
     return definitions.save(changed, actor=actor), warnings
@@ -208,6 +215,10 @@ def set_state(
             problems += sharepoint.check_rights(record.target.site_id, record.target.list_id)
         _refuse(record.name, problems)
     return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
+
+
+def _agreed(record: DefinitionRecord) -> DefinitionRecord:
+    return replace(record, agreed_scope=scope_fingerprint_of(record), agreed_terms=terms_of_record(record))
 
 
 def _numbered(record: DefinitionRecord, draft: DraftDefinition) -> DraftDefinition:

@@ -1,13 +1,15 @@
 """A run's beginning and end, as decisions over what is known."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from shared.core.backlog import Lane
 from shared.core.errors import Conflicting
 from shared.core.lifecycle import RUNNABLE
-from shared.core.record import DefinitionRecord, scope_fingerprint_of
+from shared.core.record import DefinitionRecord, scope_fingerprint_of, terms_of_record
 from shared.core.runs import RunStatus
+from shared.core.terms import changes
 from shared.ports import HoldRequest
 
 MANUAL, SCHEDULED = "MANUAL", "SCHEDULE"
@@ -45,6 +47,27 @@ def scope_hold(record: DefinitionRecord) -> HoldRequest | None:
         "that are out of scope now would be deleted or left behind. Look at a plan, then release this hold.",
         details={"scope": now.hex()},
     )
+
+
+def terms_hold(record: DefinitionRecord) -> HoldRequest | None:
+    """The hold for what nobody has agreed that the definition may write. Its details say what is agreed to."""
+    now = terms_of_record(record)
+    if record.agreed_terms == now:
+        return None
+    return HoldRequest(
+        kind="POLICY_CHANGED",
+        explanation="What this definition may write is not what a person last agreed to: "
+        f"{'; '.join(changes(record.agreed_terms, now))}. "
+        "The next run would write rows and items that differ under the new terms. Fields that did not flow both ways before "
+        "may have no agreed value to compare with: two different values in one are a conflict then, and the conflict policy "
+        "decides. Nothing was written. Make a plan, which counts all of it, then release this hold.",
+        details={"terms": json.dumps(asdict(now), sort_keys=True)},
+    )
+
+
+def unagreed(record: DefinitionRecord) -> tuple[HoldRequest, ...]:
+    """The holds that a person has to release before anything is read or written under this version."""
+    return tuple(hold for hold in (scope_hold(record), terms_hold(record)) if hold is not None)
 
 
 def ending(

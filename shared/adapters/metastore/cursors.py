@@ -79,6 +79,11 @@ class CursorStore:
 
         return self._metastore.transact(work)
 
+    def forget_lists(self, definition: DefinitionId) -> None:
+        """Forgets the tokens of a definition's lists: the next run compares them whole."""
+        with self._metastore.connection() as connection:
+            connection.execute(SQL["forget_lists"], {"definition": definition})
+
     def reset(self, definition: DefinitionId) -> None:
         with self._metastore.connection() as connection:
             connection.execute(SQL["reset"], {"definition": definition})

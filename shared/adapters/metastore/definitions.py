@@ -1,5 +1,6 @@
 """Definitions: every change is a version, made from the version before by compare-and-set, and audited."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
 from shared.core.record import DefinitionRecord, TargetRecord
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
+from shared.core.terms import Terms
 
 SQL = load("definitions")
 
@@ -101,6 +103,8 @@ class DefinitionStore:
                     raise Conflicting(f"the list of {record.name!r} belongs to another definition") from None
                 raise Conflicting(f"there is another definition named {record.name!r}") from None
             self._fields(connection, record)
+            if record.state in (DefinitionState.ACTIVE, DefinitionState.PAUSED):
+                _refuse_rivals(connection, record.id)
             self._version(connection, record, record.version + 1, "changed", actor)
 
         self._metastore.transact(work)
@@ -117,6 +121,8 @@ class DefinitionStore:
                 raise Conflicting("the definition's state was changed by somebody else: read it again")
             if state is DefinitionState.DELETED:
                 connection.execute(SQL["free_list"], {"id": definition})
+            if state is DefinitionState.ACTIVE:
+                _refuse_rivals(connection, definition)
             audit(
                 connection,
                 AuditEntry(
@@ -159,6 +165,22 @@ class DefinitionStore:
                 connection,
                 AuditEntry(
                     actor=actor, action="scope agreed", subject_kind="sync_definition", subject_id=str(definition)
+                ),
+            )
+
+        self._metastore.transact(work)
+
+    def agree_terms(self, definition: DefinitionId, terms: str, *, actor: str) -> None:
+        def work(connection: psycopg.Connection[TupleRow]) -> None:
+            connection.execute(SQL["agree_terms"], {"id": definition, "terms": terms})
+            audit(
+                connection,
+                AuditEntry(
+                    actor=actor,
+                    action="terms agreed",
+                    subject_kind="sync_definition",
+                    subject_id=str(definition),
+                    after=json.loads(terms),
                 ),
             )
 
@@ -236,6 +258,19 @@ class DefinitionStore:
         )
 
 
+def _refuse_rivals(connection: psycopg.Connection[TupleRow], definition: DefinitionId) -> None:
+    """Two definitions that write the same columns of one table would undo each other's writes for ever."""
+    connection.execute(SQL["lock_rivals"], {"id": definition})
+    rows = connection.execute(SQL["rivals"], {"id": definition}).fetchall()
+    if rows:
+        name, columns = rows[0]
+        raise Conflicting(
+            f"definition {name!r} writes {', '.join(columns)} of the same table too, and the two would undo each other: make "
+            "these fields PUSH_ONLY in one of them, or deactivate the other",
+            code="rival",
+        )
+
+
 def _written(record: DefinitionRecord) -> dict[str, Any]:
     resolved = _Resolved(
         key=record.key, soft_delete_column=record.soft_delete_column, cursor_column=record.cursor_column
@@ -246,6 +281,7 @@ def _written(record: DefinitionRecord) -> dict[str, Any]:
         "draft": dumps(record.draft),
         "resolved": dumps(resolved),
         "agreed": record.agreed_scope,
+        "terms": None if record.agreed_terms is None else dumps(record.agreed_terms),
         "next_field_no": record.next_field_no,
     }
 
@@ -280,6 +316,7 @@ def _record(row: TupleRow, fields: tuple[FieldMapping, ...]) -> DefinitionRecord
         next_run_at=row[20],
         created_at=row[21],
         updated_at=row[22],
+        agreed_terms=None if row[23] is None else read(Terms, row[23]),
     )
 
 

@@ -159,6 +159,11 @@ class PlanStore:
             applied_at=applied_at,
         )
 
+    def made_for(self, definition: DefinitionId) -> bool:
+        """Whether there is a plan of the definition as it is now."""
+        with self._metastore.connection() as connection:
+            return connection.execute(SQL["plan_made"], {"id": definition}).fetchone() == (True,)
+
     def mark_applied(self, plan_id: UUID) -> bool:
         with self._metastore.connection() as connection:
             return connection.execute(SQL["mark_plan_applied"], {"id": plan_id}).rowcount == 1

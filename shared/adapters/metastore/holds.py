@@ -82,6 +82,14 @@ class HoldStore:
         ]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def get(self, hold: UUID) -> dict[str, Any]:
+        """Raises NotFound."""
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["find"], {"id": hold}).fetchall()
+        if not rows:
+            raise NotFound(f"there is no hold {hold}")
+        return dict(zip(("definition_id", "kind"), rows[0], strict=True))
+
     def release(self, hold: UUID, *, reason: str, actor: str) -> dict[str, Any]:
         """Raises NotFound; Conflicting for one that is released already."""
 

@@ -112,6 +112,7 @@ create table syncbridge.sync_definitions (
     target_strategy text not null default 'SINGLE' check (target_strategy in ('SINGLE', 'CONDITIONAL')),
     sharding_policy jsonb not null default '{}',
     agreed_scope_fingerprint bytea, -- of the filter and key that a person last agreed to
+    agreed_terms jsonb,             -- what a person last agreed that it may write, see shared.core.terms
     next_field_no smallint not null default 1,
     scan_seconds double precision,  -- measured by the last scan
     next_run_at timestamptz,

@@ -1,6 +1,7 @@
 """What the control plane keeps comes back as it was, and nobody changes it behind somebody's back."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -24,11 +25,11 @@ from shared.core.catalog import (
     KnownSite,
     SharePointConnection,
 )
-from shared.core.definition import DefinitionState, FieldKind, FieldMapping
+from shared.core.definition import DefinitionState, Direction, FieldKind, FieldMapping
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
-from shared.core.record import DefinitionRecord, TargetRecord
+from shared.core.record import DefinitionRecord, TargetRecord, terms_of_record
 from shared.core.snapshot import Constraint, ConstraintKind, Index, RowSecurity, TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, SourceType, TableRef
 
@@ -280,3 +281,14 @@ def test_the_named_columns_of_a_definition_can_be_read_with_sql(
         " from syncbridge.sync_definitions"
     ).fetchall()
     assert ("projects", "ONE_WAY_PUSH", "SOURCE_WINS", "PRIMARY_KEY", "state = 'a'", "app", "t") == row
+
+
+def test_what_a_person_agreed_to_comes_back(store: Metastore, record: DefinitionRecord):
+    stores, terms = DefinitionStore(store), terms_of_record(record)
+    stores.add(record, actor="me")
+    assert stores.get(record.id).agreed_terms is None
+    stores.agree_terms(record.id, json.dumps(asdict(terms)), actor="me")
+    assert stores.get(record.id).agreed_terms == terms
+    pulled = replace(record, fields=(replace(record.fields[0], direction=Direction.BIDIRECTIONAL, group="g"),))
+    saved = stores.save(replace(pulled, agreed_terms=terms_of_record(pulled)), actor="me")
+    assert saved.agreed_terms == terms_of_record(pulled) != terms

@@ -145,6 +145,12 @@ values (%(id)s, %(definition)s, %(document)s::jsonb, %(base)s, %(created_by)s)
 -- A plan by its id.
 select id, sync_def_id, document, base, created_by, created_at, applied_at from syncbridge.plans where id = %(id)s
 
+-- plan_made --
+-- Whether a definition's present version was planned.
+select exists (
+    select 1 from syncbridge.plans p join syncbridge.sync_definitions d on d.id = p.sync_def_id
+     where d.id = %(id)s and p.document ->> 'definition_version' = d.version::text)
+
 -- mark_plan_applied --
 -- Only the first caller applies a plan.
 update syncbridge.plans set applied_at = now() where id = %(id)s and applied_at is null

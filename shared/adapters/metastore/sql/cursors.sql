@@ -49,6 +49,10 @@ update syncbridge.sync_cursors set cursor_value = %(token)s, fingerprint = %(fin
 -- A token that is locked is of no use any more.
 delete from syncbridge.sync_cursors where id = %(id)s
 
+-- forget_lists --
+-- Forgets the tokens of a definition's lists.
+delete from syncbridge.sync_cursors where sync_def_id = %(definition)s and cursor_scope = 'TARGET'
+
 -- reset --
 -- Forgets a definition's watermarks: the next run reads from the start.
 delete from syncbridge.sync_cursors where sync_def_id = %(definition)s and cursor_scope = 'SOURCE'

@@ -4,7 +4,7 @@
 -- What a definition is read as, without its fields.
 select d.id, d.version, d.state, d.state_reason, s.instance_id, d.source_schema, d.source_table_name, d.source_relation, d.draft,
        d.resolved, d.next_field_no, t.connection_id, t.site_id, t.list_name, t.list_id, t.key_column, t.keeps_versions,
-       t.provisioned_at, d.agreed_scope_fingerprint, d.scan_seconds, d.next_run_at, d.created_at, d.updated_at
+       t.provisioned_at, d.agreed_scope_fingerprint, d.scan_seconds, d.next_run_at, d.created_at, d.updated_at, d.agreed_terms
   from syncbridge.sync_definitions d
   join syncbridge.sync_sources s on s.sync_def_id = d.id and s.role = 'PRIMARY'
   join syncbridge.sync_targets t on t.sync_def_id = d.id
@@ -39,8 +39,10 @@ select sync_def_id, field_no from syncbridge.field_mappings where id = %(id)s
 -- add --
 -- A new definition.
 insert into syncbridge.sync_definitions
-       (id, version, state, source_schema, source_table_name, source_relation, draft, resolved, agreed_scope_fingerprint, next_field_no)
-values (%(id)s, 1, %(state)s, %(schema)s, %(table)s, %(relation)s, %(draft)s::jsonb, %(resolved)s::jsonb, %(agreed)s, %(next_field_no)s)
+       (id, version, state, source_schema, source_table_name, source_relation, draft, resolved, agreed_scope_fingerprint, agreed_terms,
+        next_field_no)
+values (%(id)s, 1, %(state)s, %(schema)s, %(table)s, %(relation)s, %(draft)s::jsonb, %(resolved)s::jsonb, %(agreed)s, %(terms)s::jsonb,
+        %(next_field_no)s)
 
 -- add_source --
 -- Its PRIMARY source.
@@ -54,7 +56,7 @@ insert into syncbridge.sync_targets (sync_def_id, connection_id, site_id, list_n
 -- A new version, if the definition still is at the one that it was made from.
 update syncbridge.sync_definitions
    set version = version + 1, source_relation = %(relation)s, draft = %(draft)s::jsonb, resolved = %(resolved)s::jsonb,
-       agreed_scope_fingerprint = %(agreed)s, next_field_no = %(next_field_no)s, updated_at = clock_timestamp()
+       agreed_scope_fingerprint = %(agreed)s, agreed_terms = %(terms)s::jsonb, next_field_no = %(next_field_no)s, updated_at = clock_timestamp()
  where id = %(id)s and version = %(version)s and state <> 'DELETED'
 
 -- save_target --
@@ -114,6 +116,37 @@ update syncbridge.sync_definitions set scan_seconds = %(seconds)s where id = %(i
 -- agree_scope --
 -- A person agrees to the scope as it is.
 update syncbridge.sync_definitions set agreed_scope_fingerprint = %(fingerprint)s where id = %(id)s
+
+-- agree_terms --
+-- A person agrees to what the definition may write.
+update syncbridge.sync_definitions set agreed_terms = %(terms)s::jsonb where id = %(id)s
+
+-- lock_rivals --
+-- One definition of a table at a time may begin to write it.
+select pg_advisory_xact_lock(hashtextextended('syncbridge rivals ' || i.host || ' ' || i.port || ' ' || i.db_name || ' '
+                                              || d.source_schema || '.' || d.source_table_name, 0))
+  from syncbridge.sync_definitions d
+  join syncbridge.sync_sources s on s.sync_def_id = d.id and s.role = 'PRIMARY'
+  join syncbridge.database_instances i on i.id = s.instance_id
+ where d.id = %(id)s
+
+-- rivals --
+-- Other definitions that run and write columns of the same table that this one writes too, each with those columns. A key is
+-- written into new rows only, and is nobody's.
+with writers as (
+    select d.id, d.name, d.state, d.source_schema, d.source_table_name, i.host, i.port, i.db_name, f.source_column_name
+      from syncbridge.sync_definitions d
+      join syncbridge.sync_sources s on s.sync_def_id = d.id and s.role = 'PRIMARY'
+      join syncbridge.database_instances i on i.id = s.instance_id
+      join syncbridge.field_mappings f on f.sync_def_id = d.id and f.sync_direction <> 'PUSH_ONLY'
+     where d.sync_mode <> 'ONE_WAY_PUSH'
+       and not exists (select 1 from jsonb_array_elements(d.resolved -> 'key' -> 'columns') k where k ->> 'name' = f.source_column_name)
+)
+select other.name, array_agg(distinct other.source_column_name order by other.source_column_name)
+  from writers mine
+  join writers other using (source_schema, source_table_name, host, port, db_name, source_column_name)
+ where mine.id = %(id)s and other.id <> mine.id and other.state in ('ACTIVE', 'PAUSED')
+ group by other.id, other.name order by other.name limit 1
 
 -- owner_of --
 -- The definition that a list belongs to.

@@ -26,7 +26,7 @@ returning id, sync_def_id, kind, explanation, details
 
 -- find --
 -- A hold, open or not.
-select released_at is not null from syncbridge.holds where id = %(id)s
+select sync_def_id, kind from syncbridge.holds where id = %(id)s
 
 -- list --
 -- Holds for people.
