@@ -25,6 +25,7 @@ from shared.core.ids import (
 )
 from shared.core.items import DeltaEntry, DeltaPage, Item, ItemWrite, Look, Outcome
 from shared.core.ledger import LedgerEntry
+from shared.core.replication import Lsn
 from shared.core.runs import ConflictRecord, DeltaCursor, RunCounts, WatermarkCursor
 from shared.core.source import Row, RowChange, RowOutcome, TransactionFate
 
@@ -124,6 +125,25 @@ class RowWriter(Protocol):
 
     def identities(self, spec: SourceSpec, keys: Sequence[Sequence[str]]) -> Sequence[Identity | None]:
         """The identities of key texts, as PostgreSQL prints them; None: no value of the key's type."""
+
+
+class ChangeFeed(Protocol):
+    """One replication slot's changes, for one thread. Raises SourceUnavailable, StreamBroken, ConfigurationError."""
+
+    @property
+    def streaming(self) -> bool:
+        """False: it asks again and again by SQL, because no replication connection is allowed."""
+
+    def read(self, limit: int, wait: float) -> Sequence[bytes]:
+        """Frames as shared.core.replication reads them, at most `limit`; waits up to `wait` seconds for the first."""
+
+    def keep(self) -> None:
+        """Keeps the connection alive without reading, when that is due."""
+
+    def confirm(self, flushed: Lsn) -> None:
+        """Everything before this position is safe elsewhere: the server may forget it."""
+
+    def close(self) -> None: ...
 
 
 # ---------------------------------------------------------------- the list

@@ -194,6 +194,12 @@ class RowsHidden(SafetyStop):
     code = "rows_hidden"
 
 
+class StreamBroken(SafetyStop):
+    """It cannot be shown that a change stream misses nothing. `code`: one of shared.core.slots.BreakKind."""
+
+    code = "stream_broken"
+
+
 class InvariantViolated(SyncError):
     code = "invariant_violated"
 

@@ -39,7 +39,11 @@ CALLS = {
 COMPOSITION = {"shared/handles.py", "shared/process.py"}
 """What a process keeps open is wired here."""
 
-DYNAMIC_SQL = {"shared/adapters/postgres/statements.py", "shared/adapters/postgres/write_statements.py"}
+DYNAMIC_SQL = {
+    "shared/adapters/postgres/statements.py",
+    "shared/adapters/postgres/stream_statements.py",
+    "shared/adapters/postgres/write_statements.py",
+}
 """The modules that make SQL from parts: from literals, and identifiers of the catalog that they quote."""
 
 

@@ -11,13 +11,14 @@ from shared.adapters.postgres.connection import Connection, SourceDatabase
 from shared.adapters.postgres.introspection import relation_oid, snapshot_of
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.role import RIGHTS, Role, role_of
+from shared.adapters.postgres.stream_rights import stream_problems
 from shared.adapters.postgres.write_rights import writing_problems
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
 from shared.core.needs import Needs
 from shared.core.problems import Problem, Severity
 from shared.core.scope import columns_of
-from shared.core.snapshot import ReplicaIdentity, TableSnapshot
+from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind
 
 _WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
@@ -38,7 +39,7 @@ def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None
             *_policies(snapshot, role),
             *_watching(spec, snapshot, role),
             *writing_problems(connection, spec, role, needs),
-            *(_streaming(spec, snapshot, role) if needs.stream else ()),
+            *(stream_problems(connection, spec, snapshot, role) if needs.stream else ()),
         ]
         if not any(problem.severity is Severity.ERROR for problem in problems):
             problems += _data(connection, spec)
@@ -119,33 +120,6 @@ def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator
             where="cursor_column",
             severity=Severity.WARNING,
             remedy=statements.create_cursor_index(spec),
-        )
-
-
-def _streaming(spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
-    if not role.replicates:
-        yield Problem(
-            code="replication_missing",
-            message=f"the role {role.name} may not replicate, which change data capture needs",
-            where="source",
-            remedy=statements.allow(role.name, "replication"),
-        )
-    if role.wal_level != "logical":
-        yield Problem(
-            code="wal_level",
-            message=f"the server writes its log at wal_level={role.wal_level}, which change data capture cannot read",
-            where="source",
-            remedy="alter system set wal_level = 'logical'; -- then restart the server",
-        )
-    has_identity = snapshot.replica_identity in {ReplicaIdentity.FULL, ReplicaIdentity.INDEX} or (
-        snapshot.replica_identity is ReplicaIdentity.DEFAULT and snapshot.primary_key
-    )
-    if not has_identity:
-        yield Problem(
-            code="replica_identity",
-            message=f"{spec.table} has no replica identity: its log does not say which row was updated or deleted",
-            where="source",
-            remedy=statements.full_replica_identity(spec),
         )
 
 

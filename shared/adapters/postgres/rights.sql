@@ -1,8 +1,8 @@
 -- name: role
 -- Who we are and what the role may do beside tables: name, bypasses row-level security, may replicate, sees all sessions'
--- statistics; and the server's wal_level.
+-- statistics.
 select current_user::text, r.rolbypassrls or r.rolsuper, r.rolreplication or r.rolsuper,
-       pg_has_role('pg_read_all_stats', 'usage'), current_setting('wal_level')
+       pg_has_role('pg_read_all_stats', 'usage')
 from pg_roles r where r.rolname = current_user
 
 -- name: table_rights

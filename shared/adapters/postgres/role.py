@@ -16,7 +16,6 @@ class Role:
     bypasses_policies: bool
     replicates: bool
     sees_statistics: bool
-    wal_level: str
 
 
 def role_of(connection: Connection) -> Role:
@@ -24,5 +23,5 @@ def role_of(connection: Connection) -> Role:
     row = connection.execute(queries(RIGHTS)["role"]).fetchone()
     if row is None:
         raise InvariantViolated("the database does not know the role that is logged in")
-    name, bypasses, replicates, sees, wal_level = row
-    return Role(name=name, bypasses_policies=bypasses, replicates=replicates, sees_statistics=sees, wal_level=wal_level)
+    name, bypasses, replicates, sees = row
+    return Role(name=name, bypasses_policies=bypasses, replicates=replicates, sees_statistics=sees)

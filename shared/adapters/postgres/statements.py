@@ -461,7 +461,3 @@ def create_cursor_index(spec: SourceSpec) -> str:
     """The index that serves a watermark's pages."""
     columns = [identifier(cursor_column(spec).name), *(identifier(key.name) for key in key_columns(spec))]
     return shown(sql.SQL("create index concurrently on {} ({})").format(table_name(spec), sql.SQL(", ").join(columns)))
-
-
-def full_replica_identity(spec: SourceSpec) -> str:
-    return shown(sql.SQL("alter table {} replica identity full").format(table_name(spec)))

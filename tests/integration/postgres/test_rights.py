@@ -13,7 +13,7 @@ from shared.core.source import KeyStrategy, TableRef
 from tests.integration.postgres.conftest import Source
 from tests.integration.postgres.stamps import scan
 
-ALL = Needs(insert=True, update=("a", "b c"), delete=True, stream=True)
+ALL = Needs(insert=True, update=("a", "b c"), delete=True)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_each_remedy_is_sql_that_mends_what_it_stands_beside(app, plain):
     missing = codes(check_source(plain.database, spec, ALL))
     assert missing == {
         *("schema_usage_missing", "select_missing", "statistics_missing", "cursor_index_missing"),
-        *("insert_missing", "update_missing", "delete_missing", "replication_missing"),
+        *("insert_missing", "update_missing", "delete_missing"),
     }
     while problems := check_source(plain.database, spec, ALL):
         remedy = problems[0].remedy
@@ -105,25 +105,6 @@ def test_views_are_refused_for_writing_with_the_reason(app):
     (problem,) = check_source(app.database, spec, Needs(update=("a",)))
     assert problem.code == "not_writable"
     assert check_source(app.database, spec) == ()
-
-
-@pytest.mark.parametrize(
-    ("statement", "expected"),
-    [
-        ("select 1", {"replica_identity"}),
-        ("alter table k replica identity full", set()),
-        ("alter table k replica identity nothing", {"replica_identity"}),
-        ("alter table k add primary key (a)", set()),
-    ],
-)
-def test_streaming_needs_a_replica_identity(source, statement, expected):
-    source.run("create table k (a int not null)", statement)
-    spec = source.spec("k", key=["a"], strategy=KeyStrategy.COMPOSITE_COLUMNS)
-    problems = check_source(source.database, spec, Needs(stream=True))
-    assert codes(problems) == expected
-    for problem in problems:
-        source.run(problem.remedy or "")
-        assert check_source(source.database, spec, Needs(stream=True)) == ()
 
 
 def test_keys_that_the_data_does_not_keep_are_counted_and_not_quoted(source):

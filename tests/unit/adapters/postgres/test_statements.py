@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shared.adapters.postgres
-from shared.adapters.postgres import statements
+from shared.adapters.postgres import statements, stream_statements
 from shared.adapters.postgres.queries import queries
 from shared.core.errors import ConfigurationError
 from shared.core.source import RelationKind, TableRef
@@ -251,7 +251,7 @@ def test_remedies_quote_every_name_and_show_percent_signs_once():
     assert statements.grant_statistics("r") == 'grant pg_read_all_stats to "r";'
     assert statements.allow("r", "bypassrls") == 'alter role "r" bypassrls;'
     assert statements.create_cursor_index(odd) == ('create index concurrently on "s%"."t""; drop" ("changed", "id");')
-    assert statements.full_replica_identity(odd) == 'alter table "s%"."t""; drop" replica identity full;'
+    assert stream_statements.full_replica_identity(odd.table) == 'alter table "s%"."t""; drop" replica identity full;'
 
 
 def test_no_third_module_of_the_adapter_composes_identifiers():
