@@ -148,6 +148,14 @@ class SourceSpec:
     soft_delete_column: SourceColumn | None = None
     cursor_column: SourceColumn | None = None
 
+    @property
+    def read(self) -> tuple[SourceColumn, ...]:
+        """What a row is read with: the columns of the fields, and the cursor column, which tells the row's own time."""
+        cursor = self.cursor_column
+        if cursor is None or any(column.name == cursor.name for column in self.columns):
+            return self.columns
+        return (*self.columns, cursor)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetList:

@@ -11,6 +11,7 @@ ask for.
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from shared.core.backlog import Reason
@@ -50,6 +51,10 @@ def settle_page(job: Job, tools: Tools) -> Generator[Boundary, None, PageResult]
     try:
         yield from _settle(page)
     except SyncError:
+        with suppress(
+            SyncError
+        ):  # the metastore may be what is away; what was written is then found again by its intents
+            yield from page.flush()
         page.give_back()
         raise
     return page.result()

@@ -16,6 +16,7 @@ from shared.core.definition import (
     ForeignPolicy,
     SyncMode,
 )
+from shared.core.errors import SourceUnavailable
 from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_of
 from shared.core.items import Item, Looked
 from shared.core.ledger import EntryState, Provenance
@@ -759,3 +760,29 @@ def test_an_empty_cell_that_was_never_agreed_on_is_filled_from_the_other_side(na
     pull(named, item)
     assert values_of(named, "7") == {"a": "row", "b": "list"}
     assert not named.conflicts()
+
+
+def test_what_was_written_is_confirmed_although_the_source_goes_away_in_mid_page(world: World):
+    first, second = (world.source.put(key, a="x") for key in ("1", "2"))
+    world.push()
+    moved = next(item for item, row in world.ledger_items().items() if row == second)
+    world.lists.edit(moved, {"B": "person"})
+    world.source.put("1", a="user")
+    world.source.put("2", a="user")
+    world.scan()
+
+    def work() -> None:
+        for passed in world.worker():
+            if passed is Boundary.SENT:
+                world.source.failure = SourceUnavailable("restarting")
+
+    with pytest.raises(SourceUnavailable):
+        work()
+    world.source.failure = None
+    entry = world.entry(first)
+    assert entry is not None
+    assert not entry.intents, "its answer was there"
+    assert [(second, False)] == [(row[0], row[4]) for row in world.backlog_rows()], "given back"
+    world.settle()
+    assert values_of(world, "2") == {"a": "user", "b": "person"}
+    quiet(world)

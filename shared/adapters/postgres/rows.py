@@ -74,7 +74,7 @@ def read_page(
             version=RowVersion(version),
             in_scope=in_scope,
             soft_deleted=soft_deleted,
-            values={column.name: text for column, text in zip(spec.columns, texts, strict=True)},
+            values={column.name: text for column, text in zip(spec.read, texts, strict=True)},
         )
 
 

@@ -351,7 +351,7 @@ def _row(spec: SourceSpec) -> tuple[sql.Composed, list[Literal]]:
     scope = sql.SQL("({}) is true").format(where)
     has_version = spec.relation in {RelationKind.TABLE, RelationKind.PARTITIONED}
     version = sql.SQL("{}.xmin::pg_catalog.text").format(_TABLE_ALIAS) if has_version else sql.SQL("''")
-    parts = [identity(spec), stamp(spec), version, scope, soft_deleted(spec), *map(text_form, spec.columns)]
+    parts = [identity(spec), stamp(spec), version, scope, soft_deleted(spec), *map(text_form, spec.read)]
     return sql.SQL(", ").join(parts), values
 
 

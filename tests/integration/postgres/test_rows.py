@@ -31,6 +31,18 @@ def test_a_row_comes_with_stamp_version_scope_and_text_forms(source):
     assert scan(source.tables, spec) == {'["1"]': rows['["1"]'].stamp}
 
 
+def test_a_row_comes_with_its_own_time_although_no_field_has_that_column(source):
+    source.run(
+        "create table t (id int primary key, a text, at timestamptz)",
+        "insert into t values (1, 'x', '2026-01-31 12:00+01')",
+    )
+    spec = source.spec("t", columns=["a"], cursor="at")
+    before = source.tables.read_rows(spec, ['["1"]'])['["1"]']
+    assert {"a": "x", "at": "2026-01-31 11:00:00+00"} == before.values
+    source.run("update t set at = now()")
+    assert before.stamp == source.tables.read_rows(spec, ['["1"]'])['["1"]'].stamp, "no field has changed"
+
+
 def test_the_version_changes_with_every_write(source):
     source.run("create table t (id int primary key, a text)", "insert into t values (1, 'x')")
     spec = source.spec("t")
