@@ -66,11 +66,25 @@ class WatermarkPage:
     complete: bool
 
 
+class Stamps(Protocol):
+    """A table's rows in scope as one moment shows them. Each pass reads the table once; one at a time."""
+
+    def hashing(self) -> str:
+        """How the source hashes: equal answers of two servers mean equal checksums of equal rows."""
+
+    def rows(self, buckets: bytes | None = None) -> Iterator[bytes]:
+        """COPY BINARY blocks of (identity text, stamp bigint) of every row, or of those in the buckets whose bit is set;
+        ends with the trailer."""
+
+    def checksums(self) -> Iterator[bytes]:
+        """COPY BINARY blocks of (bucket integer, rows bigint, checksum bigint), see shared.core.checksums."""
+
+
 class SourceTables(Protocol):
     """Reading one PostgreSQL database. Raises SourceUnavailable, RowsHidden, PermissionMissing, ConfigurationError."""
 
-    def copy_stamps(self, spec: SourceSpec) -> AbstractContextManager[Iterator[bytes]]:
-        """COPY BINARY blocks of (identity text, stamp bigint) of every row in scope; ends with the trailer."""
+    def copy_stamps(self, spec: SourceSpec) -> AbstractContextManager[Stamps]:
+        """Identity and stamp of every row in scope."""
 
     def read_rows(self, spec: SourceSpec, identities: Sequence[Identity]) -> Mapping[Identity, Row]:
         """The rows that exist, in scope or not, by key, in one statement of the PRIMARY; identities compared as text.
@@ -317,12 +331,30 @@ class Ledger(Protocol):
         Backlog rows are locked by claim first. Returns the keys that were confirmed; the others are marked DOUBT."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a scan has piped into the metastore, and what it could leave out."""
+
+    rows: int
+    """Piped in."""
+    equal: int = 0
+    """Rows of buckets whose checksums are equal on both sides: nothing in them differs."""
+    buckets: bytes | None = None
+    """A bit per bucket: those that were piped in. None: all."""
+
+    @property
+    def whole(self) -> int:
+        """Rows in scope."""
+        return self.rows + self.equal
+
+
 class Scans(Protocol):
     """The unlogged table of one run's scan, in the metastore."""
 
-    def load(self, definition: SyncDefinition, run: RunId, blocks: Iterator[bytes]) -> int: ...
+    def load(self, definition: SyncDefinition, run: RunId, stamps: Stamps) -> Loaded:
+        """Pipes in what may differ: by checksums where that is less, else every row."""
 
-    def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult: ...
+    def compare(self, definition: SyncDefinition, run: RunId, loaded: Loaded) -> ScanResult: ...
 
     def differing(
         self, definition: SyncDefinition, run: RunId, *, after: bytes | None, limit: int

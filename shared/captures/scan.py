@@ -31,8 +31,8 @@ def scan(
     definition: SyncDefinition, run: RunId, *, source: SourceTables, scans: Scans, holds: Holds, lane: Lane = Lane.PUSH
 ) -> Generator[Boundary, None, ScanReport]:
     """Marks every row whose stamp differs from the ledger's. Raises what the source raises; nothing is marked then."""
-    with source.copy_stamps(definition.source) as blocks:
-        loaded = scans.load(definition, run, blocks)
+    with source.copy_stamps(definition.source) as stamps:
+        loaded = scans.load(definition, run, stamps)
     yield Boundary.SCAN_LOADED
     result = scans.compare(definition, run, loaded)
     waived = holds.waived(definition.id)

@@ -58,8 +58,8 @@ def plan(
     dropped whatever happens.
     """
     try:
-        with source.copy_stamps(definition.source) as blocks:
-            loaded = scans.load(definition, run, blocks)
+        with source.copy_stamps(definition.source) as stamps:
+            loaded = scans.load(definition, run, stamps)
         result = scans.compare(definition, run, loaded)
         tally = _tally(definition, run, source=source, scans=scans, ledger=ledger, lists=lists)
     finally:

@@ -2,11 +2,12 @@
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.core.checksums import BUCKETS
 from shared.core.definition import SourceSpec
 from shared.core.ids import Identity, RowVersion, Stamp, identity_of
 from shared.core.runs import WatermarkCursor
@@ -102,19 +103,10 @@ class FakeSource:
         return self.row(key, self.rows[key], self.version(key))
 
     @contextmanager
-    def copy_stamps(self, spec: SourceSpec) -> Iterator[Iterator[bytes]]:
+    def copy_stamps(self, spec: SourceSpec) -> Iterator["FakeStamps"]:
         if self.failure is not None:
             raise self.failure
-        yield self._blocks()
-
-    def _blocks(self) -> Iterator[bytes]:
-        yield b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-        for key in self.rows:
-            if key in self.out_of_scope:
-                continue
-            identity = identity_of([key]).encode()
-            yield struct.pack(">hi", 2, len(identity)) + identity + struct.pack(">iq", 8, self.stamp(key))
-        yield struct.pack(">h", -1)
+        yield FakeStamps({identity_of([key]): self.stamp(key) for key in self.rows if key not in self.out_of_scope})
 
     def read_rows(self, spec: SourceSpec, identities: Sequence[Identity]) -> Mapping[Identity, Row]:
         if self.failure is not None:
@@ -137,3 +129,45 @@ class FakeSource:
 
     def estimated_rows(self, spec: SourceSpec) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class FakeStamps:
+    """The port Stamps over rows of one moment. It hashes as no PostgreSQL does, and says so."""
+
+    stamps: Mapping[Identity, Stamp]
+
+    def hashing(self) -> str:
+        return "in memory"
+
+    def rows(self, buckets: bytes | None = None) -> Iterator[bytes]:
+        chosen = (
+            (identity.encode(), stamp)
+            for identity, stamp in self.stamps.items()
+            if buckets is None or buckets[_bucket(identity) >> 3] >> (_bucket(identity) & 7) & 1
+        )
+        return _copy(struct.pack(">hi", 2, len(text)) + text + struct.pack(">iq", 8, stamp) for text, stamp in chosen)
+
+    def checksums(self) -> Iterator[bytes]:
+        found: dict[int, tuple[int, int]] = {}
+        for identity, stamp in self.stamps.items():
+            rows, checksum = found.get(_bucket(identity), (0, 0))
+            found[_bucket(identity)] = (rows + 1, checksum ^ _hash(f"{identity}/{stamp}"))
+        return _copy(
+            struct.pack(">hiiiqiq", 3, 4, bucket, 8, rows, 8, checksum) for bucket, (rows, checksum) in found.items()
+        )
+
+
+def _copy(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """COPY BINARY, a block per row."""
+    yield b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+    yield from rows
+    yield struct.pack(">h", -1)
+
+
+def _bucket(identity: Identity) -> int:
+    return _hash(identity) % BUCKETS
+
+
+def _hash(text: str) -> int:
+    return int(struct.unpack(">q", hashlib.blake2b(text.encode(), digest_size=8).digest())[0])

@@ -12,7 +12,7 @@ from shared.adapters.graph.items import SharePointLists
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.codec import dumps
 from shared.adapters.metastore.ledger import LedgerStore
-from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.metastore.scans import CHECKSUMS_FROM, ScanStore
 from shared.captures.command import mark_keys
 from shared.captures.scan import ScanReport, scan
 from shared.core.backlog import Lane, Observation, Reason
@@ -107,7 +107,7 @@ class Ground:
         self.backlog, self.ledger, self.scans = (
             BacklogStore(store, chunk=2),
             LedgerStore(store),
-            ScanStore(store, chunk=2),
+            ScanStore(store, chunk=2, checksums_from=Random(f"{seed}/scan").choice([0, CHECKSUMS_FROM])),
         )
 
     # ---- what a definition needs to be known

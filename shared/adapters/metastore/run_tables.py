@@ -43,6 +43,7 @@ class RunTables:
         names = {
             self.content: sql.Identifier("syncbridge", f"{self.content}_{run.hex}"),
             "differing": sql.Identifier("syncbridge", f"{self.prefix}_{run.hex}"),
+            "checksums": sql.Identifier("syncbridge", f"checksums_{run.hex}"),
         }
         return sql.SQL(text).format(**names)
 

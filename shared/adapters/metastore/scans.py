@@ -1,5 +1,8 @@
 """Scans: a source's (identity, stamp) pairs piped into the metastore, compared there by one statement.
 
+Where the ledger is large, checksums come first, and only rows in buckets that are not equal are piped in. The source's
+are taken before the ledger's, as rows are: what settle confirms in between makes a mark too many, never one too few.
+
 What keeps a crash of the metastore's server from looking like an empty source stands in run_tables.
 """
 
@@ -15,14 +18,17 @@ from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.run_tables import Connection, RunTables, allow_long
 from shared.adapters.metastore.statements import load
 from shared.core.backlog import Lane
+from shared.core.checksums import BUCKETS, PROBE, PROBE_SEED, bitmap
 from shared.core.definition import SyncDefinition
 from shared.core.ids import Identity, RunId
-from shared.ports import ScanResult
+from shared.ports import Loaded, ScanResult, Stamps
 
 SQL = load("scans")
 _MARK = SQL["mark"] + "\n" + BACKLOG["policy"]
 _BLOCK = 1 << 18
 """Bytes handed to the server at a time: small enough to stay flat, large enough for few system calls."""
+CHECKSUMS_FROM = 20_000
+"""Entries of a definition: below, piping all rows costs less than asking both servers twice."""
 _TABLES = RunTables(
     kind="SCAN",
     content="scan",
@@ -36,55 +42,70 @@ _TABLES = RunTables(
 class ScanStore:
     """Satisfies the port Scans."""
 
-    def __init__(self, metastore: Metastore, *, chunk: int = CHUNK) -> None:
+    def __init__(self, metastore: Metastore, *, chunk: int = CHUNK, checksums_from: int = CHECKSUMS_FROM) -> None:
         self._metastore = metastore
         self._chunk = chunk
+        self._checksums_from = checksums_from
 
-    def load(self, definition: SyncDefinition, run: RunId, blocks: Iterator[bytes]) -> int:
-        """Pipes blocks of COPY BINARY in without looking at a row; how many rows there were. One transaction.
+    def load(self, definition: SyncDefinition, run: RunId, stamps: Stamps) -> Loaded:
+        """Pipes blocks of COPY BINARY in without looking at a row. One transaction.
 
-        Removes the tables of runs that have ended. Whatever `blocks` raises passes through, and nothing stays."""
+        Removes the tables of runs that have ended. Whatever `stamps` raises passes through, and nothing stays."""
         _TABLES.sweep(self._metastore, run)
-
-        def work(connection: Connection) -> int:
+        with self._metastore.connection() as connection, connection.transaction():
+            # Never repeated: the blocks are spent.
             allow_long(connection)
             _TABLES.remember(connection, run, definition.id)
             connection.execute(_for_run("create_scan", run))
-            with connection.cursor() as cursor:
-                with cursor.copy(_for_run("copy", run)) as copy:
-                    for block in _joined(blocks):
-                        copy.write(block)
-                loaded = cursor.rowcount
+            equal, buckets = 0, None
+            if self._by_checksums(connection, definition, stamps):
+                equal, buckets = _unequal(connection, definition, run, stamps)
+            if buckets is None:
+                loaded = Loaded(rows=_pipe(connection, _for_run("copy", run), stamps.rows()))
+            else:
+                rows = _pipe(connection, _for_run("copy", run), stamps.rows(buckets)) if any(buckets) else 0
+                loaded = Loaded(rows=rows, equal=equal, buckets=buckets)
             connection.execute(_for_run("analyze_scan", run))
-            _TABLES.loaded(connection, run, loaded)
+            _TABLES.loaded(connection, run, loaded.rows)
             return loaded
 
-        with self._metastore.connection() as connection, connection.transaction():
-            return work(connection)  # never repeated: the blocks are spent
+    def _by_checksums(self, connection: Connection, definition: SyncDefinition, stamps: Stamps) -> bool:
+        """Whether checksums save anything, and mean the same on both servers."""
+        size = {"definition": definition.id, "entries": self._checksums_from}
+        if connection.execute(SQL["worthwhile"], size).fetchone() != (True,):
+            return False
+        answer = connection.execute(SQL["hashing"], {"probe": PROBE, "seed": PROBE_SEED}).fetchone()
+        return answer == (stamps.hashing(),)
 
-    def compare(self, definition: SyncDefinition, run: RunId, loaded: int) -> ScanResult:
+    def compare(self, definition: SyncDefinition, run: RunId, loaded: Loaded) -> ScanResult:
         """Finds what differs and keeps it for `mark`. Raises MetastoreUnavailable when rows of the scan got lost."""
 
         def work(connection: Connection) -> ScanResult:
             allow_long(connection)
             connection.execute(_for_run("create_differing", run))
-            parameters = {"definition": definition.id, "loaded": loaded, "run": run}
-            connection.execute(_for_run("compare", run), parameters)
-            connection.execute(_for_run("compare_waiting", run), parameters)
+            if loaded.buckets is None or any(loaded.buckets):
+                parameters = {
+                    "definition": definition.id,
+                    "loaded": loaded.rows,
+                    "buckets": loaded.buckets,
+                    "last": BUCKETS - 1,
+                }
+                connection.execute(_for_run("compare", run), parameters)
+                connection.execute(_for_run("compare_waiting", run), {"definition": definition.id})
             _TABLES.index_differing(connection, run)
-            scanned, differing, new, changed, gone, unsettled = connection.execute(_for_run("totals", run)).fetchall()[
-                0
-            ]
-            if scanned != loaded:
+            ((rows, differing, new, changed, gone, unsettled),) = connection.execute(_for_run("totals", run)).fetchall()
+            if rows != loaded.rows:
                 raise _TABLES.missing()
             _TABLES.compared(connection, run, differing)
-            # Of the rows that were scanned, all but the new ones and those without an agreement have a stamp.
-            known = scanned - new - unsettled + gone
+            # Of the rows in scope, all but the new ones and those without an agreement have a stamp.
+            known = loaded.whole - new - unsettled + gone
             remapped = 0
             if changed:
                 values = {"definition": definition.id, "mapping": definition.mapping_fingerprint}
                 ((remapped,),) = connection.execute(_for_run("remapped", run), values).fetchall()
-            return ScanResult(scanned=scanned, ledger=known, new=new, changed=changed, gone=gone, remapped=remapped)
+            return ScanResult(
+                scanned=loaded.whole, ledger=known, new=new, changed=changed, gone=gone, remapped=remapped
+            )
 
         return self._metastore.transact(work)
 
@@ -113,6 +134,27 @@ class ScanStore:
 
     def drop(self, run: RunId) -> None:
         self._metastore.transact(lambda connection: _TABLES.drop(connection, run))
+
+
+def _unequal(
+    connection: Connection, definition: SyncDefinition, run: RunId, stamps: Stamps
+) -> tuple[int, bytes | None]:
+    """Rows of the buckets that are equal on both sides, and which are not; None: so many that all are to be piped in."""
+    connection.execute(_for_run("create_checksums", run))
+    _pipe(connection, _for_run("copy_checksums", run), stamps.checksums())
+    parameters = {"definition": definition.id, "last": BUCKETS - 1}
+    ((equal, buckets),) = connection.execute(_for_run("unequal", run), parameters, binary=True).fetchall()
+    connection.execute(_for_run("drop_checksums", run))
+    return (0, None) if len(buckets) > BUCKETS // 2 else (equal, bitmap(buckets))
+
+
+def _pipe(connection: Connection, statement: sql.Composed, blocks: Iterator[bytes]) -> int:
+    """How many rows there were."""
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for block in _joined(blocks):
+                copy.write(block)
+        return cursor.rowcount
 
 
 def _for_run(name: LiteralString, run: RunId) -> sql.Composed:

@@ -59,7 +59,7 @@ class Limits:
     """For one COPY of a whole table: below the time an activity of a Functions host may take."""
     lock: timedelta = timedelta(seconds=5)
     idle_in_transaction: timedelta = timedelta(seconds=60)
-    """A scan waits for nobody here: its connection is never idle while the COPY is under way."""
+    """A transaction whose statements may take longer may also wait as long between them."""
 
 
 def connection_arguments(

@@ -134,11 +134,13 @@ class SourceDatabase:
 
     def pin(self, connection: Connection, statement_timeout: timedelta | None = None) -> None:
         """Sets what the transaction under way depends on, until its end: the pinned settings, read only, time-outs."""
+        longest = statement_timeout or self.limits.statement
         settings = PINNED | {
             "transaction_read_only": "on",
-            "statement_timeout": milliseconds(statement_timeout or self.limits.statement),
+            "statement_timeout": milliseconds(longest),
             "lock_timeout": milliseconds(self.limits.lock),
-            "idle_in_transaction_session_timeout": milliseconds(self.limits.idle_in_transaction),
+            # Between two passes of a scan the metastore works, as long as a pass may take.
+            "idle_in_transaction_session_timeout": milliseconds(max(self.limits.idle_in_transaction, longest)),
         }
         set_locally(connection, settings)
 

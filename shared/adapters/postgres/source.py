@@ -5,21 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import psycopg
-
 from shared.adapters.postgres import rows, statements, watermark
 from shared.adapters.postgres.connection import SourceDatabase
 from shared.adapters.postgres.queries import queries
-from shared.adapters.postgres.translation import translated
+from shared.adapters.postgres.stamps import StampReading
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
 from shared.core.ids import Identity
 from shared.core.runs import WatermarkCursor
 from shared.core.source import Row
 from shared.ports import WatermarkBound, WatermarkPage
-
-BLOCK_BYTES = 256 * 1024
-"""A COPY arrives row by row; handed on in blocks of this size it costs an eighth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,28 +33,25 @@ class PostgresSource:
         self._database = database
 
     @contextmanager
-    def copy_stamps(self, spec: SourceSpec) -> Iterator[Iterator[bytes]]:
-        """Blocks of COPY BINARY, about 256 KB each: header, (identity text, stamp bigint) per row in scope, trailer.
+    def copy_stamps(self, spec: SourceSpec) -> Iterator[StampReading]:
+        """Blocks of COPY BINARY, about 256 KB each: header, rows in no order, trailer. One snapshot, one transaction.
 
-        Rows come from one snapshot, in no order. Leaving early cancels the COPY. Needs SELECT only; works on a standby.
+        Leaving early cancels the COPY under way. Needs SELECT only; works on a standby.
         """
-        statement, values = statements.scan(spec)
         database = self._database
         left: BaseException | None = None
         try:
-            with (
-                database.transaction(spec.table, statement_timeout=database.limits.scan) as connection,
-                connection.cursor() as cursor,
-                cursor.copy(statement, values) as copy,
-            ):
-                blocks = _Blocks(copy, spec)
+            with database.transaction(
+                spec.table, statement_timeout=database.limits.scan, one_snapshot=True
+            ) as connection:
+                stamps = StampReading(connection, spec)
                 try:
-                    yield blocks
+                    yield stamps
                 except BaseException as error:
                     # What the reader of the blocks raised is not this database's error, and is not told as one.
                     left = error
-                if left is not None or not blocks.finished:
-                    raise _LeftEarly  # noqa: TRY301  (psycopg's own way to cancel is an exception in its block)
+                if not stamps.close() or left is not None:
+                    raise _LeftEarly  # noqa: TRY301  (the way to roll back is an exception in psycopg's block)
         except _LeftEarly:
             if left is not None:
                 raise left from None
@@ -101,31 +93,4 @@ class PostgresSource:
 
 
 class _LeftEarly(Exception):
-    """Makes psycopg cancel a COPY that nobody reads to its end."""
-
-
-class _Blocks(Iterator[bytes]):
-    """The COPY's rows, joined into blocks."""
-
-    def __init__(self, copy: psycopg.Copy, spec: SourceSpec) -> None:
-        self.finished = False
-        self._copy = copy
-        self._subject = str(spec.table)
-        self._blocks = self._read()
-
-    def __next__(self) -> bytes:
-        return next(self._blocks)
-
-    def _read(self) -> Iterator[bytes]:
-        parts: list[bytes | bytearray | memoryview] = []
-        size = 0
-        with translated(self._subject):
-            for part in self._copy:
-                parts.append(part)
-                size += len(part)
-                if size >= BLOCK_BYTES:
-                    yield b"".join(parts)
-                    parts, size = [], 0
-        self.finished = True
-        if parts:
-            yield b"".join(parts)
+    """Rolls a reading's transaction back; a COPY that was cancelled has broken it already."""

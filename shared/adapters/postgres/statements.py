@@ -14,6 +14,7 @@ from typing import Final
 
 from psycopg import sql
 
+from shared.core.checksums import BUCKETS
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError
 from shared.core.scope import And, Between, Compare, IsNull, Like, Literal, Not, OneOf, Or, Scope
@@ -202,18 +203,49 @@ def _negated(negated: bool, word: str) -> sql.SQL:
 # ---------------------------------------------------------------- statements
 
 
-def scan(spec: SourceSpec) -> tuple[sql.Composed, list[Literal]]:
-    """COPY (identity text, stamp bigint) of every row in scope, binary.
+def scan(spec: SourceSpec, buckets: bytes | None = None) -> tuple[sql.Composed, list[Literal | bytes]]:
+    """COPY (identity text, stamp bigint) of every row in scope, binary; with `buckets`, of those in these buckets.
 
     COPY knows no parameters: psycopg puts the values in as quoted literals, and only looks for places if it has one.
     So it always has.
     """
     where, values = in_scope(spec)
+    first: Literal | bytes = True
+    chosen = sql.SQL("{}").format(sql.Placeholder())
+    if buckets is not None:
+        first = buckets
+        bucket = _bucket(sql.SQL('({}) collate "C"').format(identity(spec)))
+        chosen = sql.SQL("pg_catalog.get_bit({}, {}) = 1").format(sql.Placeholder(), bucket)
     return (
         sql.SQL("copy (select {}, {} from {} where {} and {}) to stdout (format binary)").format(
-            identity(spec), stamp(spec), from_table(spec), sql.Placeholder(), where
+            identity(spec), stamp(spec), from_table(spec), chosen, where
         ),
+        [first, *values],
+    )
+
+
+def checksums(spec: SourceSpec) -> tuple[sql.Composed, list[Literal | bytes]]:
+    """COPY (bucket integer, rows bigint, checksum bigint) over the rows in scope, binary.
+
+    LIMIT ALL limits nothing. It keeps the inner query apart, so that identity and stamp are computed once, and hides
+    the key's statistics, by which the planner expects as many buckets as rows and sorts them all; other than OFFSET 0
+    it leaves parallel plans possible.
+    """
+    where, values = in_scope(spec)
+    return (
+        sql.SQL(
+            "copy (select {}, count(*), pg_catalog.bit_xor(pg_catalog.hashtextextended(i, s))"
+            ' from (select ({}) collate "C" as i, {} as s from {} where {} and {} limit all) as x group by 1)'
+            " to stdout (format binary)"
+        ).format(_bucket(sql.SQL("i")), identity(spec), stamp(spec), from_table(spec), sql.Placeholder(), where),
         [True, *values],
+    )
+
+
+def _bucket(printed: sql.Composable) -> sql.Composed:
+    """The bucket of an identity that is compared by its bytes."""
+    return sql.SQL("(pg_catalog.hashtextextended({}, 0) & {})::pg_catalog.int4").format(
+        printed, sql.Literal(BUCKETS - 1)
     )
 
 

@@ -1,15 +1,19 @@
 """What the engine relies on of every SourceTables."""
 
+from shared.core.checksums import BUCKETS, bitmap
 from shared.core.ids import identity_of
 from tests.contract.source.conftest import Bench
-from tests.integration.postgres.stamps import decode
+from tests.integration.postgres import stamps
+from tests.integration.postgres.stamps import decode, decode_checksums
 
 
 def scan(bench: Bench) -> dict[str, int]:
-    with bench.tables.copy_stamps(bench.spec) as blocks:
-        rows = decode(blocks)
-    assert len(rows) == len(dict(rows))
-    return dict(rows)
+    return stamps.scan(bench.tables, bench.spec)
+
+
+def checksums(bench: Bench) -> dict[int, tuple[int, int]]:
+    with bench.tables.copy_stamps(bench.spec) as reading:
+        return decode_checksums(reading.checksums())
 
 
 def test_a_scan_gives_every_row_in_scope_once_with_the_stamp_that_a_look_gives(bench):
@@ -98,6 +102,46 @@ def test_the_estimate_is_a_number_of_rows(bench):
 def test_a_scan_may_be_left_before_its_end(bench):
     for number in range(50):
         bench.put(str(number))
-    with bench.tables.copy_stamps(bench.spec) as blocks:
-        next(blocks)
+    with bench.tables.copy_stamps(bench.spec) as reading:
+        next(reading.rows())
     assert len(scan(bench)) == 50
+
+
+def test_the_rows_of_a_bucket_are_those_that_its_checksum_counts(bench):
+    for number in range(40):
+        bench.put(str(number))
+    bench.leave_scope("7")
+    everything = scan(bench)
+    with bench.tables.copy_stamps(bench.spec) as reading:
+        counted = decode_checksums(reading.checksums())
+        found = [dict(decode(reading.rows(bitmap([bucket])))) for bucket in counted]
+        rest = decode(reading.rows(bitmap(set(range(BUCKETS)) - counted.keys())))
+    assert [len(rows) for rows in found] == [rows for rows, _ in counted.values()]
+    assert {identity: stamp for rows in found for identity, stamp in rows.items()} == everything
+    assert len(everything) == 39
+    assert rest == []
+
+
+def test_a_change_moves_the_checksum_of_its_bucket_alone(bench):
+    for number in range(40):
+        bench.put(str(number), a="x")
+    before = checksums(bench)
+    bench.put("3", a="y")
+    after = checksums(bench)
+    (moved,) = before.items() - after.items()
+    assert before.keys() == after.keys()
+    assert after[moved[0]][0] == moved[1][0]
+
+
+def test_rows_that_swap_their_contents_are_no_equal_checksums(bench):
+    bench.put("1", a="x")
+    bench.put("2", a="y")
+    before = checksums(bench)
+    bench.put("1", a="y")
+    bench.put("2", a="x")
+    assert not before.items() & checksums(bench).items()
+
+
+def test_a_source_hashes_as_it_did_before(bench):
+    with bench.tables.copy_stamps(bench.spec) as one, bench.tables.copy_stamps(bench.spec) as other:
+        assert one.hashing() == other.hashing()

@@ -8,7 +8,7 @@ from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.migrations import migrate
 from shared.adapters.metastore.pool import Metastore
-from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.metastore.scans import CHECKSUMS_FROM, ScanStore
 from shared.core.ids import DefinitionId
 from tests.fixtures.postgres import Databases
 from tests.integration.metastore.support import definition_id
@@ -59,9 +59,10 @@ def ledger(store: Metastore) -> LedgerStore:
     return LedgerStore(store)
 
 
-@pytest.fixture
-def scans(store: Metastore) -> ScanStore:
-    return ScanStore(store, chunk=7)
+@pytest.fixture(params=[CHECKSUMS_FROM, 0], ids=["every-row", "checksums"])
+def scans(store: Metastore, request: pytest.FixtureRequest) -> ScanStore:
+    """One that pipes in every row of so few, and one that compares checksums first."""
+    return ScanStore(store, chunk=7, checksums_from=request.param)
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import ClassVar, cast
 from uuid import uuid4
 
 import psycopg
 
 from shared.adapters.metastore.backlog import BacklogStore
+from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.postgres.queries import queries
 from shared.core.backlog import Claim, Claimed, Lane, Mark, Reason
+from shared.core.checksums import BUCKETS, PROBE, PROBE_SEED
 from shared.core.definition import SyncDefinition
 from shared.core.digests import digest
 from shared.core.ids import (
@@ -29,6 +33,7 @@ from shared.core.ids import (
     identity_of,
 )
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Provenance
+from shared.ports import ScanResult
 
 INSTANCE = InstanceId(uuid4())
 LIST = ListId("11111111-2222-3333-4444-555555555555")
@@ -132,11 +137,75 @@ def patch_intent(item_id: int = 1, guard: str = '"e,1"') -> Intent:
 
 def copy_binary(pairs: Iterable[tuple[str, int]]) -> Iterator[bytes]:
     """What a source's COPY BINARY of (identity text, stamp bigint) sends, a block per row."""
+    return _copy([text.encode(), struct.pack(">q", stamp)] for text, stamp in pairs)
+
+
+def _copy(rows: Iterable[list[bytes]]) -> Iterator[bytes]:
     yield b"PGCOPY\n\xff\r\n\0" + struct.pack(">II", 0, 0)
-    for text, stamp in pairs:
-        encoded = text.encode()
-        yield struct.pack(">hi", 2, len(encoded)) + encoded + struct.pack(">iq", 8, stamp)
+    for fields in rows:
+        yield struct.pack(">h", len(fields)) + b"".join(struct.pack(">i", len(one)) + one for one in fields)
     yield struct.pack(">h", -1)
+
+
+@dataclass
+class Reading:
+    """The port Stamps over given rows, hashed by a real server; notes which passes were asked for."""
+
+    sql: psycopg.Connection
+    pairs: Sequence[tuple[Identity, int]]
+    passes: list[str] = field(default_factory=list)
+    hashes_as: str = ""
+    """Empty: as the server says."""
+    last: ClassVar[int] = BUCKETS - 1
+
+    def hashing(self) -> str:
+        if self.hashes_as:
+            return self.hashes_as
+        ((answer,),) = self.sql.execute(queries("stamps.sql")["hashing"], [PROBE, PROBE, PROBE_SEED]).fetchall()
+        return str(answer)
+
+    def rows(self, buckets: bytes | None = None) -> Iterator[bytes]:
+        self.passes.append("all rows" if buckets is None else "some rows")
+        chosen = [
+            (identity, stamp)
+            for (identity, stamp), bucket in zip(self.pairs, self.buckets(), strict=True)
+            if buckets is None or buckets[bucket >> 3] >> (bucket & 7) & 1
+        ]
+        return copy_binary(chosen)
+
+    def buckets(self) -> list[int]:
+        """Of each row, as both servers have to compute it."""
+        found = self.sql.execute(
+            'select (hashtextextended(i collate "C", 0) & %s)::int from unnest(%s::text[]) with ordinality as t (i, n)'
+            " order by n",
+            [self.last, [identity for identity, _ in self.pairs]],
+        )
+        return [bucket for (bucket,) in found]
+
+    def checksums(self) -> Iterator[bytes]:
+        self.passes.append("checksums")
+        found = self.sql.execute(
+            'select (hashtextextended(i collate "C", 0) & %s)::int, count(*), bit_xor(hashtextextended(i collate "C", s))'
+            " from unnest(%s::text[], %s::bigint[]) as t (i, s) group by 1",
+            [self.last, [identity for identity, _ in self.pairs], [stamp for _, stamp in self.pairs]],
+        ).fetchall()
+        return _copy([struct.pack(">i", one[0]), struct.pack(">q", one[1]), struct.pack(">q", one[2])] for one in found)
+
+
+def scan_whole(
+    scans: ScanStore,
+    spec: SyncDefinition,
+    run: RunId,
+    reading: Reading,
+    *,
+    hold_deletes: bool = False,
+    lane: Lane = Lane.PUSH,
+) -> tuple[ScanResult, int]:
+    """A scan from its beginning to its end: the comparison, and how many marks were made."""
+    result = scans.compare(spec, run, scans.load(spec, run, reading))
+    made = sum(scans.mark(spec, run, lane=lane, hold_deletes=hold_deletes))
+    scans.drop(run)
+    return result, made
 
 
 def backlog_row(sql: psycopg.Connection, n: int | str) -> dict[str, object] | None:

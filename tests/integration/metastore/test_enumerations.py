@@ -16,18 +16,20 @@ from shared.core.runs import DeltaCursor
 from shared.ports import Confirmation, CursorMove, EnumerationResult, ListPosition, MarkedChunk
 from tests.integration.metastore.support import (
     LIST,
+    Reading,
     backlog_row,
     claim,
     claim_one,
     entry,
+    identity,
     item,
     keep_definition,
     keep_run,
     list_spec,
     mark,
     row,
+    scan_whole,
 )
-from tests.integration.metastore.test_scans import scan
 
 TOKEN = DeltaCursor(token="https://graph/now", fingerprint=b"f")
 
@@ -312,7 +314,7 @@ def test_a_delete_that_waits_is_due_when_the_other_side_is_gone_as_well(
     source.mapping_fingerprint = b"fingerprint"
     captures = [
         lambda: enumerate_all({}, hold_deletes=True),
-        lambda: scan(scans, source, RunId(uuid4()), {}, hold_deletes=True),
+        lambda: scan_whole(scans, source, RunId(uuid4()), Reading(sql, []), hold_deletes=True),
     ]
     for capture in captures if item_first else reversed(captures):
         capture()
@@ -396,12 +398,12 @@ def test_a_reading_that_begins_anew_forgets_the_pages_of_the_first(enumerations,
     assert enumerations.compare(spec, run, begin(run, {3: '"e,1"'})).listed == 1
 
 
-def test_a_run_may_read_both_sides(enumerations, scans, spec, run, begin, definition):
+def test_a_run_may_read_both_sides(enumerations, scans, spec, run, begin, definition, sql):
     source = list_spec(definition)
     source.mapping_fingerprint = b"fingerprint"
     position = begin(run, {1: '"e,1"'})
 
-    scan(scans, source, run, {1: 1})
+    scan_whole(scans, source, run, Reading(sql, [(identity(1), 1)]))
 
     assert enumerations.compare(spec, run, position).listed == 1
 

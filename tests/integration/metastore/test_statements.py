@@ -46,14 +46,15 @@ def executed():
 def prepared(text: str) -> str:
     names: dict[str, int] = {}
     numbered = PARAMETER.sub(lambda found: f"${names.setdefault(found[1], len(names) + 1)}", text)
-    for name in ("scan", "listed", "differing"):
+    for name in ("scan", "listed", "differing", "checksums"):
         numbered = numbered.replace(f"{{{name}}}", f"{name}_rows")
-    return numbered.replace("%%", "%")
+    return numbered.replace("%%", "%").replace("{{}}", "{}")
 
 
 @pytest.mark.parametrize("text", list(executed()))
 def test_every_statement_fits_the_schema(sql, text):
     sql.execute("create temporary table scan_rows (identity text, stamp bigint)")
+    sql.execute("create temporary table checksums_rows (bucket integer, rows bigint, checksum bigint)")
     sql.execute("create temporary table listed_rows (item_id integer primary key, etag text)")
     sql.execute(
         "create temporary table differing_rows"

@@ -49,3 +49,13 @@ def test_a_key_that_the_database_s_encoding_cannot_hold_is_absent(open_source, l
         connection.execute("insert into t values ('a')")
     spec = source.spec("t", key=["k"])
     assert set(source.tables.read_rows(spec, ['["a"]', '["語"]'])) == {'["a"]'}
+
+
+def test_another_encoding_hashes_other_bytes_and_says_so(open_source, latin1, pg_dsn):
+    answers = []
+    for dsn in (latin1, pg_dsn):
+        source = open_source(dsn)
+        source.run("create table t (k text primary key)")
+        with source.tables.copy_stamps(source.spec("t", key=["k"])) as stamps:
+            answers.append(stamps.hashing())
+    assert len(set(answers)) == 2

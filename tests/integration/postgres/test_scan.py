@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from shared.adapters.postgres.address import Limits
-from shared.adapters.postgres.source import BLOCK_BYTES
+from shared.adapters.postgres.stamps import BLOCK_BYTES
 from shared.core.errors import NotFound, SourceUnavailable
 from tests.integration.postgres.stamps import decode, scan
 
@@ -15,8 +15,8 @@ def test_a_scan_is_whole_and_comes_in_blocks_of_about_256_kb(source):
     source.run(
         "create table t (id int primary key, a text)", "insert into t select g, g from generate_series(1, 30000) g"
     )
-    with source.tables.copy_stamps(source.spec("t")) as blocks:
-        parts = list(blocks)
+    with source.tables.copy_stamps(source.spec("t")) as stamps:
+        parts = list(stamps.rows())
     assert len(decode(parts)) == 30000
     assert len(parts) > 2
     assert all(isinstance(part, bytes) for part in parts)
@@ -25,8 +25,8 @@ def test_a_scan_is_whole_and_comes_in_blocks_of_about_256_kb(source):
 
 def test_an_empty_table_is_a_header_and_a_trailer(source):
     source.run("create table t (id int primary key)")
-    with source.tables.copy_stamps(source.spec("t")) as blocks:
-        assert decode(blocks) == []
+    with source.tables.copy_stamps(source.spec("t")) as stamps:
+        assert decode(stamps.rows()) == []
 
 
 def test_a_scan_s_rows_are_of_one_moment(source):
@@ -34,7 +34,8 @@ def test_a_scan_s_rows_are_of_one_moment(source):
         "create table t (id int primary key, a text)",
         "insert into t select g, repeat('x', 50) from generate_series(1, 50000) g",
     )
-    with source.tables.copy_stamps(source.spec("t")) as blocks:
+    with source.tables.copy_stamps(source.spec("t")) as stamps:
+        blocks = stamps.rows()
         first = next(blocks)
         source.run("delete from t")
         rest = list(blocks)
@@ -45,8 +46,8 @@ def test_leaving_a_scan_early_cancels_it_and_gives_the_connection_back(open_sour
     source = open_source(limits=Limits(connections=1, wait=timedelta(seconds=5)))
     source.run("create table t (id int primary key)", "insert into t select generate_series(1, 200000)")
     spec = source.spec("t")
-    with source.tables.copy_stamps(spec) as blocks:
-        next(blocks)
+    with source.tables.copy_stamps(spec) as stamps:
+        next(stamps.rows())
     with source.tables.copy_stamps(spec):
         pass
     assert len(scan(source.tables, spec)) == 200000
@@ -58,8 +59,8 @@ def test_what_the_reader_of_the_blocks_raises_is_not_told_as_the_source_s_error(
     spec = source.spec("t")
 
     def load():
-        with source.tables.copy_stamps(spec) as blocks:
-            next(blocks)
+        with source.tables.copy_stamps(spec) as stamps:
+            next(stamps.rows())
             raise psycopg.errors.DiskFull("the metastore's")
 
     with pytest.raises(psycopg.errors.DiskFull):
@@ -88,7 +89,8 @@ def test_a_server_that_is_cut_off_in_the_middle_is_something_to_try_again(open_s
     spec = source.spec("t", columns=["a"])
 
     def load():
-        with source.tables.copy_stamps(spec) as blocks:
+        with source.tables.copy_stamps(spec) as stamps:
+            blocks = stamps.rows()
             next(blocks)
             source.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'syncbridge'")
             list(blocks)

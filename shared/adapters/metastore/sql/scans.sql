@@ -1,4 +1,53 @@
--- Scans: the unlogged tables of one run, and what differs from the ledger. `{scan}` and `{differing}` are the run's tables.
+-- Scans: the unlogged tables of one run, and what differs from the ledger. `{scan}`, `{differing}` and `{checksums}` are the
+-- run's tables.
+
+-- worthwhile --
+-- Whether the ledger has so many entries of this definition that checksums save anything.
+select count(*) = %(entries)s::bigint
+  from (select from syncbridge.sync_ledger where sync_def_id = %(definition)s::uuid limit %(entries)s::bigint) as entries
+
+-- hashing --
+-- How this server hashes. A source that answers alike makes the same checksums of the same rows.
+select current_setting('server_encoding') || '/' || hashtextextended(%(probe)s::text collate "C", 0)
+       || '/' || hashtextextended(%(probe)s::text collate "C", %(seed)s::bigint)
+
+-- create_checksums --
+-- The source's checksums: there until the end of the transaction that asks for them.
+create unlogged table {checksums} (bucket integer not null, rows bigint not null, checksum bigint not null)
+  with (autovacuum_enabled = false)
+
+-- copy_checksums --
+-- COPY BINARY, exactly as the source sends it.
+copy {checksums} (bucket, rows, checksum) from stdin (format binary)
+
+-- unequal --
+-- The ledger's checksums beside the source's: rows of the buckets that are equal, and which are not. A bucket with an entry
+-- on the way to an agreement, or with a subject that waits because its row was gone, has to be looked into whatever its
+-- checksum says. LIMIT ALL limits nothing: it hides the key's statistics, by which the planner would sort all entries.
+with known as (
+    select bucket, count(stamp) as rows, bit_xor(hashtextextended(source_identity, stamp)) as checksum,
+           bool_or(state in ('BOUND', 'CREATING')) as unsettled
+      from (select source_identity, stamp, state, (hashtextextended(source_identity, 0) & %(last)s::bigint)::integer as bucket
+              from syncbridge.sync_ledger
+             where sync_def_id = %(definition)s::uuid and (stamp is not null or state in ('BOUND', 'CREATING'))
+             limit all) as entries
+     group by bucket
+), waiting as (
+    select distinct (hashtextextended(source_identity, 0) & %(last)s::bigint)::integer as bucket
+      from syncbridge.sync_backlog
+     where sync_def_id = %(definition)s::uuid and state in ('AWAITING_APPROVAL', 'HELD') and 'ROW_GONE' = any(reasons)
+       and source_identity is not null
+), compared as (
+    select bucket, s.rows, k.rows is distinct from s.rows or k.checksum is distinct from s.checksum
+           or coalesce(k.unsettled, false) or w.bucket is not null as unequal
+      from {checksums} s full join known k using (bucket) left join waiting w using (bucket)
+)
+select coalesce(sum(rows) filter (where not unequal), 0)::bigint, coalesce(array_agg(bucket) filter (where unequal), '{{}}')
+  from compared
+
+-- drop_checksums --
+-- They are compared.
+drop table {checksums}
 
 -- create_scan --
 -- The rows of the source: what the scan piped in. A crash of the server empties it, see `loaded`.
@@ -18,7 +67,7 @@ create unlogged table {differing} (subject_hash bytea not null, identity text co
   with (autovacuum_enabled = false)
 
 -- compare --
--- One full join of the scan with the ledger: n: row without an agreement, c: other stamp, g: agreement without a row,
+-- One full join of the scan with the ledger, or with its entries in the buckets that were scanned: n: row without an agreement, c: other stamp, g: agreement without a row,
 -- u: an item is bound or being created, whatever the stamp says. Writes nothing if a row of the scan is missing.
 insert into {differing} (subject_hash, identity, stamp, kind)
 select coalesce(l.source_identity_hash, sha256(convert_to(s.identity, 'UTF8'))), coalesce(s.identity, l.source_identity), s.stamp,
@@ -28,7 +77,11 @@ select coalesce(l.source_identity_hash, sha256(convert_to(s.identity, 'UTF8'))),
             else 'c' end
   from {scan} s
   full join (select source_identity, source_identity_hash, stamp, state
-               from syncbridge.sync_ledger where sync_def_id = %(definition)s::uuid) l on l.source_identity = s.identity
+               from syncbridge.sync_ledger
+              where sync_def_id = %(definition)s::uuid
+                and (%(buckets)s::bytea is null
+                     or get_bit(%(buckets)s::bytea, hashtextextended(source_identity, 0) & %(last)s::bigint) = 1)) l
+         on l.source_identity = s.identity
  where (s.stamp is distinct from l.stamp or l.state in ('BOUND', 'CREATING'))
    and (select count(*) from {scan}) = %(loaded)s::bigint
 

@@ -36,6 +36,27 @@ def test_a_scan_copies_identity_and_stamp_of_the_rows_in_scope():
     assert values == [True, "it's", Decimal("2.5")]
 
 
+def test_a_scan_of_some_buckets_asks_for_the_bit_of_each_row_s_bucket():
+    statement, values = statements.scan(spec(ID, AMOUNT, NOTE, scope="amount > 2.5"), b"bits")
+    bucket = f'(pg_catalog.hashtextextended(({IDENTITY}) collate "C", 0) & 65535)::pg_catalog.int4'
+    assert text(statement) == (
+        f'copy (select {IDENTITY}, {STAMP} from only "app"."orders" as "t" where pg_catalog.get_bit(%s, {bucket}) = 1'
+        ' and ("t"."amount" > %s) and not false) to stdout (format binary)'
+    )
+    assert values == [b"bits", Decimal("2.5")]
+
+
+def test_checksums_hash_identity_and_stamp_together():
+    statement, values = statements.checksums(spec(ID, AMOUNT, NOTE, scope="amount > 2.5"))
+    assert text(statement) == (
+        "copy (select (pg_catalog.hashtextextended(i, 0) & 65535)::pg_catalog.int4, count(*),"
+        " pg_catalog.bit_xor(pg_catalog.hashtextextended(i, s))"
+        f' from (select ({IDENTITY}) collate "C" as i, {STAMP} as s from only "app"."orders" as "t"'
+        ' where %s and ("t"."amount" > %s) and not false limit all) as x group by 1) to stdout (format binary)'
+    )
+    assert values == [True, Decimal("2.5")]
+
+
 def test_rows_are_read_by_key_arrays_that_are_cast_to_the_key_s_types():
     key = (ID, column("code", "varchar"))
     statement, values = statements.read_rows(spec(*key, NOTE, key=2, scope="note is not null"))
