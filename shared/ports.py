@@ -181,7 +181,8 @@ class ListStore(Protocol):
     def delta(self, target: TargetList, token: str | None) -> DeltaPage: ...
 
     def enumerate(self, target: TargetList, token: str | None) -> DeltaPage:
-        """Every item's id and eTag by plain paging; `complete` at the end."""
+        """Every item's id and eTag, and whether it has a key, by plain paging; `complete` at the end. Raises
+        DeltaExpired when a page's link is not known any more: begin anew."""
 
 
 # ---------------------------------------------------------------- the metastore
@@ -411,13 +412,15 @@ class EnumerationResult:
     """Entries with an item that stood for their row before the list was read. Those that are being created anew are not
     among them: their former item is expected to be gone."""
     new: int
-    """Items that no entry stands for."""
+    """Items that no entry stands for, and that concern this definition."""
+    foreign: int
+    """Items of nobody's that this definition leaves alone."""
     changed: int
     """Items whose eTag is not the ledger's, where it was agreed before the list was read."""
     gone: int
     """Of `known`: their item was not seen."""
     claimed: int
-    """Rows that somebody held at that moment: what will be confirmed is not in the ledger yet."""
+    """Other rows, that somebody held at that moment: what will be confirmed is not in the ledger yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ A page's marks and the token's move are one transaction, so the token cannot pas
 is handed out as an observation, which saves settle a reading; nothing is kept between two pages.
 
 What an entry means: deleted is a reason of its own and never compared by eTag, for it has none; an eTag that the ledger
-has is an echo; any other, and none, make settle look. An item that no row is known for is a subject of its own.
+has is an echo; any other, and none, make settle look. An item that no row is known for is a subject of its own, unless
+the definition leaves such items alone: without a key the engine did not make it.
 """
 
 import hashlib
@@ -42,6 +43,8 @@ class DeltaReport:
     entries: int = 0
     echoes: int = 0
     """Of the entries: our own writes coming back, or nothing new."""
+    foreign: int = 0
+    """Of the entries: items of nobody's that this definition leaves alone."""
     marked: int = 0
     observations: Mapping[bytes, Observation] = field(default_factory=dict)
     """By subject key: the items of this page, under the numbers of their marks."""
@@ -73,6 +76,7 @@ def delta_page(
         return DeltaReport(state=state, expired=expired.code)
     yield Boundary.DELTA_READ
     marks, echoes = _told(definition, page, ledger, lane)
+    foreign = len(page.entries) - len(marks) - len(echoes)
     new = DeltaCursor(token=page.next_token, fingerprint=stored.fingerprint)
     numbers = cursors.advance_delta(
         definition, expected=stored, new=new, marks=list(marks.values()), echoes=list(echoes.values())
@@ -83,16 +87,17 @@ def delta_page(
     return DeltaReport(
         state=DeltaState.COMPLETE if page.complete else DeltaState.MORE,
         entries=len(page.entries),
-        echoes=len(page.entries) - len(numbers),
+        echoes=len(page.entries) - foreign - len(numbers),
+        foreign=foreign,
         marked=len(numbers),
         observations=_observed(page, marks | {item: echo.mark for item, echo in echoes.items()}, numbers, since),
     )
 
 
 def delta_fingerprint(definition: SyncDefinition) -> bytes:
-    """16 bytes over what the list is asked for: the columns are part of Graph's links."""
+    """16 bytes over what the list is asked for, and what of it is passed over: the columns are part of Graph's links."""
     asked = definition.mapping_fingerprint + definition.target.key_column.encode()
-    return hashlib.blake2b(asked, digest_size=16).digest()
+    return hashlib.blake2b(asked + bytes([definition.takes_foreign_items]), digest_size=16).digest()
 
 
 def _told(
@@ -110,7 +115,7 @@ def _told(
         mark = _mark(entry, agreed, list_id, lane)
         if agreed is not None and _is_echo(entry, agreed):
             echoes[item_id] = Echo(mark=mark, confirmed=agreed.confirmed)
-        else:
+        elif agreed is not None or not entry.keyless or definition.takes_foreign_items:
             marks[item_id] = mark
     return marks, echoes
 
@@ -137,7 +142,8 @@ def _observed(
 ) -> Mapping[bytes, Observation]:
     observed = {}
     for entry in page.entries:
-        key = marks[entry.item_id].subject.key
-        if entry.item is not None and key in numbers:
+        mark = marks.get(entry.item_id)
+        if mark is not None and entry.item is not None and mark.subject.key in numbers:
+            key = mark.subject.key
             observed[key] = Observation(item=entry.item, number=numbers[key], since=since)
     return observed

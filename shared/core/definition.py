@@ -203,5 +203,10 @@ class SyncDefinition:
     settle_concurrency: int = 2
     debounce: timedelta = timedelta(0)
 
+    @property
+    def takes_foreign_items(self) -> bool:
+        """Whether an item that no row stands for makes a row."""
+        return self.mode is not SyncMode.ONE_WAY_PUSH and self.foreign_items is ForeignPolicy.INSERT
+
     def by_no(self) -> Mapping[FieldNo, FieldMapping]:
         return {mapping.no: mapping for mapping in self.fields}

@@ -129,6 +129,8 @@ class DeltaEntry:
     deleted: bool
     etag: ETag | None = None
     item: Item | None = None
+    keyless: bool = False
+    """It was read with its key column, which is empty: the engine did not make it."""
 
 
 LATEST = "latest"

@@ -155,12 +155,14 @@ def _tally(step: _Step, page: DeltaReport) -> None:
             f"The token of the list's changes was refused ({page.expired}): the whole list is read instead."
         )
     if page.state in (DeltaState.MORE, DeltaState.COMPLETE):
-        step.numbers.update(pages=1, entries=page.entries, echoes=page.echoes, marked=page.marked)
+        step.numbers.update(pages=1, entries=page.entries, echoes=page.echoes, foreign=page.foreign, marked=page.marked)
     if page.state is DeltaState.COMPLETE and not step.numbers["enumerations"]:
         if not step.numbers["entries"]:
             step.notes.append("The list has not changed since it was last read.")
         elif not step.numbers["marked"]:
-            step.notes.append("All changes of the list were our own writes: nothing to do.")
+            step.notes.append(
+                "All changes of the list were our own writes, or items that no row stands for: nothing to do."
+            )
 
 
 def _tally_whole(step: _Step, whole: EnumerationReport) -> None:
@@ -172,6 +174,7 @@ def _tally_whole(step: _Step, whole: EnumerationReport) -> None:
         enumerations=1,
         listed=found.listed,
         new=found.new,
+        foreign=found.foreign,
         changed=found.changed,
         gone=found.gone,
         claimed=found.claimed,

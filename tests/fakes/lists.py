@@ -247,7 +247,8 @@ class FakeLists:
         item = self.items.get(item_id)
         if item is None:
             return DeltaEntry(item_id=item_id, deleted=not self.unmarked_deletes)
-        return DeltaEntry(item_id=item_id, deleted=False, etag=item.etag, item=self._item(item))
+        shown = self._item(item)
+        return DeltaEntry(item_id=item_id, deleted=False, etag=item.etag, item=shown, keyless=shown.sync_key is None)
 
     def _check(self, target: TargetList) -> None:
         assert (target.site_id, target.list_id) == (self.target.site_id, self.target.list_id), "another list"

@@ -94,7 +94,9 @@ def test_our_own_writes_are_said_to_be_our_own(world: World, step):
     pushed(world, 12)
     found = step()
     assert (found.numbers["entries"], found.numbers["echoes"], found.numbers["marked"]) == (12, 12, 0)
-    assert found.notes == ("All changes of the list were our own writes: nothing to do.",)
+    assert found.notes == (
+        "All changes of the list were our own writes, or items that no row stands for: nothing to do.",
+    )
     assert world.backlog_rows() == []
 
 

@@ -1,6 +1,7 @@
 """Items of one list through the governed client: the ListStore that settle and the captures work with."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -275,15 +276,15 @@ class SharePointLists:
         return DeltaPage(entries=entries, next_token=str(following), complete=link is None)
 
     def enumerate(self, target: TargetList, token: str | None) -> DeltaPage:
-        """One page of the whole list, ids and eTags, 2 RU; at the end `next_token` is empty.
+        """One page of the whole list: ids, eTags and whether there is a key, 2 RU; at the end `next_token` is empty.
 
         No snapshot: items written meanwhile may or may not be in it. Raises as `delta` does; DeltaExpired when a page's
         link is not known any more: the list has to be read from its start.
         """
         start = urls.items(target.site_id, target.list_id)
-        address = (
-            self._address(token, start) if token else start.query({"$select": "id,eTag", "$top": _ENUMERATION_PAGE})
-        )
+        key = f"fields($select={urls.column_name(target.key_column)})"
+        options = {"$select": "id,eTag", "$expand": key, "$top": _ENUMERATION_PAGE}
+        address = self._address(token, start) if token else start.query(options)
         answer = self._client.send(Request(method="GET", address=address, action="graph.enumerate", ru=RU_MULTI_READ))
         if token and _expired(answer, with_token=True):
             raise DeltaExpired("SharePoint does not know this page of the list any more.", code="page_expired")
@@ -296,6 +297,7 @@ class SharePointLists:
             ) from None
         if any(entry.deleted or etag_of(entry.etag) is None for entry in entries):
             raise GraphUnavailable("A page of the list holds an item without an eTag.", code="bad_answer")
+        entries = tuple(replace(entry, item=None) for entry in entries)  # it has no values but the key
         link = member(body, "@odata.nextLink")
         if link is None:
             return DeltaPage(entries=entries, next_token="", complete=True)

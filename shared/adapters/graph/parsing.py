@@ -75,9 +75,14 @@ def delta_entries(body: object, key_column: str) -> tuple[DeltaEntry, ...]:
             )
         deleted = isinstance(member(element, "deleted"), Mapping)
         etag = None if deleted else etag_of(member(element, "eTag")) or etag_of(member(element, "@odata.etag"))
+        item = None if deleted else item_of(element, key_column)
         last.pop(item_id, None)
         last[item_id] = DeltaEntry(
-            item_id=item_id, deleted=deleted, etag=etag, item=None if deleted else item_of(element, key_column)
+            item_id=item_id,
+            deleted=deleted,
+            etag=etag,
+            item=item,
+            keyless=item is not None and item.sync_key is None,
         )
     return tuple(last.values())
 

@@ -66,6 +66,7 @@ class EnumerationStore:
         parameters = {
             "items": [entry.item_id for entry in entries],
             "etags": [entry.etag for entry in entries],
+            "keyless": [entry.keyless for entry in entries],
         }
 
         def work(connection: Connection) -> None:
@@ -88,8 +89,9 @@ class EnumerationStore:
                 "definition": definition.id,
                 "list": definition.target.list_id,
                 "since": position.since,
+                "takes_foreign": definition.takes_foreign_items,
             }
-            connection.execute(_for_run("compare", run), parameters)
+            ((foreign,),) = connection.execute(_for_run("compare", run), parameters).fetchall()
             _TABLES.index_differing(connection, run)
             ((_, loaded),) = connection.execute(SQL["position"], {"run": run}).fetchall()
             ((listed, differing, new, changed, gone, claimed, anew),) = connection.execute(
@@ -98,9 +100,11 @@ class EnumerationStore:
             if listed != loaded:
                 raise _TABLES.missing()
             _TABLES.compared(connection, run, differing)
-            # Every item that was listed stands for a row, but the new ones and the former ones of creations.
-            known = listed - new - anew + gone
-            return EnumerationResult(listed=listed, known=known, new=new, changed=changed, gone=gone, claimed=claimed)
+            # Every item that was listed stands for a row, but nobody's and the former ones of creations.
+            known = listed - new - foreign - anew + gone
+            return EnumerationResult(
+                listed=listed, known=known, new=new, foreign=foreign, changed=changed, gone=gone, claimed=claimed
+            )
 
         return self._metastore.transact(work)
 

@@ -303,6 +303,16 @@ def test_an_enumeration_tells_every_id_and_etag_and_ends(bench: Bench) -> None:
     assert all(etag is not None for etag in seen.values())
 
 
+def test_changes_and_enumerations_tell_which_items_have_no_key(bench: Bench) -> None:
+    _, token = changes(bench, None)
+    ours, theirs = made(bench, 1).item_id, bench.add({"Title": "by hand"})
+    told, _ = changes(bench, token)
+    assert {at: entry.keyless for at, entry in told.items()} == {ours: False, theirs: True}
+    page = bench.lists.enumerate(bench.target, None)
+    assert {entry.item_id: entry.keyless for entry in page.entries} == {ours: False, theirs: True}
+    assert [entry.item for entry in page.entries] == [None, None]
+
+
 def test_an_empty_list_is_enumerated_in_one_page(bench: Bench) -> None:
     page = bench.lists.enumerate(bench.target, None)
     assert (page.entries, page.complete) == ((), True)

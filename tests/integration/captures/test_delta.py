@@ -1,5 +1,6 @@
 """What a page of the list's changes marks, over a list in memory and over Graph."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from shared.captures.delta import DeltaState
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
+from shared.core.definition import ForeignPolicy
 from shared.core.errors import ListGone
 from shared.core.ids import ETag
 from shared.core.items import DeleteItem, Landed
@@ -204,6 +206,16 @@ def test_changed_fields_ask_for_the_whole_list_and_keep_the_token_until_then(wor
     assert drive(world.delta()).state is DeltaState.COMPLETE
 
 
+def test_a_definition_that_begins_to_make_rows_of_items_reads_those_it_had_passed_over(make: Callable[..., World]):
+    world = make(foreign_items=ForeignPolicy.IGNORE)
+    added = world.bench.add({"Title": "new"})
+    world.begin()
+    world.definition = replace(world.definition, foreign_items=ForeignPolicy.INSERT)
+    assert drive(world.delta()).state is DeltaState.ENUMERATE
+    world.enumerate_all()
+    assert world.marked() == {world.nobodys(added)}
+
+
 def test_a_list_that_is_gone_raises_and_moves_nothing(world: World):
     world.settled(1)
     stored = world.begin()
@@ -269,3 +281,18 @@ def test_what_is_confirmed_while_its_page_is_read_is_looked_at_again(world: Worl
     drive(steps)
     world.changes()
     assert row(1) in world.due()
+
+
+def test_an_item_of_nobodys_is_left_alone_where_no_row_is_made_of_it(make: Callable[..., World]):
+    world = make(foreign_items=ForeignPolicy.IGNORE)
+    landed = world.settled(1)
+    world.begin()
+    world.bench.add({"Title": "new"})
+    etag = world.bench.edit(landed.item_id, {"Title": "by hand"})
+    late = world.create(2)
+    reports = world.changes()
+    assert sum(report.foreign for report in reports) == 1
+    assert world.due() == {
+        row(1): (frozenset({Reason.ITEM}), etag),
+        world.nobodys(late.item_id): (frozenset({Reason.ITEM}), late.etag),
+    }

@@ -9,7 +9,7 @@ import pytest
 from shared.captures.delta import DeltaState
 from shared.core.backlog import Lane, Reason
 from shared.core.boundaries import Boundary
-from shared.core.definition import DeletePolicy, GuardSettings, SyncMode
+from shared.core.definition import DeletePolicy, ForeignPolicy, GuardSettings, SyncMode
 from shared.core.errors import ConfigurationError, DeltaExpired, GraphUnavailable, ListGone, Throttled
 from shared.core.guards import GuardKind
 from shared.core.ids import ETag, RunId
@@ -349,3 +349,18 @@ def test_nothing_of_a_run_is_left_behind_when_it_ends(world: World):
     left = world.sql.execute("select count(*) from pg_tables where tablename ~ '^(listed|list_differing)_'").fetchone()
     assert left == (0,)
     assert world.sql.execute("select count(*) from syncbridge.run_tables").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.ONE_WAY_PUSH, SyncMode.TWO_WAY])
+def test_items_of_nobodys_are_counted_and_left_alone_where_no_row_is_made_of_them(
+    make: Callable[..., World], mode: SyncMode
+):
+    world = make(mode=mode, foreign_items=ForeignPolicy.IGNORE)
+    world.settled(1)
+    for n in range(9):
+        world.bench.add({"Title": f"item {n}"})
+    late = world.create(2)
+    report = world.enumerate_all()
+    assert report.result is not None
+    assert (report.result.foreign, report.result.new, report.result.known) == (9, 1, 1)
+    assert world.marked() == {world.nobodys(late.item_id)}

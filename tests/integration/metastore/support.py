@@ -69,7 +69,7 @@ def definition_id() -> DefinitionId:
 
 def list_spec(definition: DefinitionId) -> SyncDefinition:
     """As much of a definition as the stores of the list side look at."""
-    made = SimpleNamespace(id=definition, target=SimpleNamespace(list_id=LIST))
+    made = SimpleNamespace(id=definition, target=SimpleNamespace(list_id=LIST), takes_foreign_items=True)
     return cast("SyncDefinition", made)
 
 

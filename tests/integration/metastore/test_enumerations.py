@@ -121,7 +121,7 @@ def test_an_enumeration_finds_new_changed_and_gone_items_and_nothing_else(backlo
 
     result, made = enumerate_all({1: '"e,1"', 2: '"e,2"', 9: '"n,1"'})
 
-    assert result == EnumerationResult(listed=3, known=3, new=1, changed=1, gone=1, claimed=0)
+    assert result == EnumerationResult(listed=3, known=3, new=1, foreign=0, changed=1, gone=1, claimed=0)
     assert made == 3
     assert due(backlog, definition) == {
         row(2): ({Reason.ITEM}, '"e,2"'),
@@ -135,14 +135,17 @@ def test_a_list_that_is_as_the_ledger_has_it_gets_no_mark(backlog, definition, e
 
     result, made = enumerate_all({n + 1: '"e,1"' for n in range(30)})
 
-    assert (result, made) == (EnumerationResult(listed=30, known=30, new=0, changed=0, gone=0, claimed=0), 0)
+    assert (result, made) == (EnumerationResult(listed=30, known=30, new=0, foreign=0, changed=0, gone=0, claimed=0), 0)
     assert backlog.counts(definition).due == 0
 
 
 def test_tombstones_and_creations_without_an_item_are_not_missed(enumerate_all, agree):
     agree(entry(1, EntryState.TOMBSTONE, item_id=1, stamp=None), entry(2, EntryState.CREATING, item_id=None))
 
-    assert enumerate_all({}) == (EnumerationResult(listed=0, known=0, new=0, changed=0, gone=0, claimed=0), 0)
+    assert enumerate_all({}) == (
+        EnumerationResult(listed=0, known=0, new=0, foreign=0, changed=0, gone=0, claimed=0),
+        0,
+    )
 
 
 def test_the_former_item_of_a_tombstone_is_nobodys_when_it_is_back(backlog, definition, enumerate_all, agree):
@@ -213,6 +216,24 @@ def test_what_a_claim_confirms_while_the_list_is_compared_is_looked_at_again(
     assert ledger.confirm(definition, creating.token, [done], run=None)
 
     assert due(backlog, definition) == {row(1): ({Reason.SCAN, Reason.ITEM_GONE}, None)}
+
+
+def test_items_of_nobodys_are_left_alone_unless_they_may_become_rows_or_carry_a_key(
+    backlog, enumerations, definition, spec, run, agree
+):
+    agree(entry(1, item_id=1))
+    spec.takes_foreign_items = False
+    position = ListPosition(cursor=TOKEN, since=backlog.next_number())
+    enumerations.start(spec, run, position)
+    enumerations.load(
+        run, [replace(one, keyless=one.item_id == 3) for one in seen({1: '"e,1"', 2: '"n,1"', 3: '"n,1"'})], position
+    )
+
+    result = enumerations.compare(spec, run, position)
+    list(enumerations.mark(spec, run, lane=Lane.PEOPLE, hold_deletes=False, move=None))
+
+    assert result == EnumerationResult(listed=3, known=1, new=1, foreign=1, changed=0, gone=0, claimed=0)
+    assert due(backlog, definition) == {item(2): ({Reason.ITEM}, '"n,1"')}
 
 
 def test_other_lists_and_definitions_are_none_of_its_business(backlog, definition, enumerate_all, agree, ledger):
@@ -343,7 +364,7 @@ def test_an_item_that_repeats_counts_once_with_its_last_etag(
     enumerations.load(run, seen({1: '"e,1"'}), position)
 
     assert enumerations.compare(spec, run, position) == EnumerationResult(
-        listed=1, known=1, new=0, changed=0, gone=0, claimed=0
+        listed=1, known=1, new=0, foreign=0, changed=0, gone=0, claimed=0
     )
 
 

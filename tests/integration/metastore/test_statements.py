@@ -55,7 +55,7 @@ def prepared(text: str) -> str:
 def test_every_statement_fits_the_schema(sql, text):
     sql.execute("create temporary table scan_rows (identity text, stamp bigint)")
     sql.execute("create temporary table checksums_rows (bucket integer, rows bigint, checksum bigint)")
-    sql.execute("create temporary table listed_rows (item_id integer primary key, etag text)")
+    sql.execute("create temporary table listed_rows (item_id integer primary key, etag text, keyless boolean)")
     sql.execute(
         "create temporary table differing_rows"
         ' (subject_hash bytea, identity text, stamp bigint, item_id integer, etag text, kind "char")'

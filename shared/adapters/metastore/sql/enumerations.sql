@@ -3,14 +3,15 @@
 
 -- create_listed --
 -- The items of the list: what the pages said. A crash of the server empties it, see `loaded`.
-create unlogged table {listed} (item_id integer primary key, etag text not null) with (autovacuum_enabled = false)
+create unlogged table {listed} (item_id integer primary key, etag text not null, keyless boolean not null) with (autovacuum_enabled = false)
 
 -- load --
 -- One page; how many of its items are new to the table.
 with stored as (
-    insert into {listed} as s (item_id, etag)
-    select p.item_id, p.etag from unnest(%(items)b::integer[], %(etags)b::text[]) as p(item_id, etag)
-        on conflict (item_id) do update set etag = excluded.etag
+    insert into {listed} as s (item_id, etag, keyless)
+    select p.item_id, p.etag, p.keyless
+      from unnest(%(items)b::integer[], %(etags)b::text[], %(keyless)b::boolean[]) as p(item_id, etag, keyless)
+        on conflict (item_id) do update set etag = excluded.etag, keyless = excluded.keyless
     returning s.xmax = 0 as fresh
 )
 select count(*) filter (where fresh) from stored
@@ -42,8 +43,8 @@ create unlogged table {differing} (subject_hash bytea not null, identity text co
 
 -- compare --
 -- The list against ledger and claims, in one snapshot: what a claim will confirm is not in the ledger yet, and a claim that
--- is over has left its confirmation there.
--- n: an item that no entry stands for, c: another eTag, g: an item that was not seen, u: the entry is on the way to an
+-- is over has left its confirmation there. Answers with the number of f, which are no differences.
+-- f: an item of nobody's that stays so, n: another one that no entry stands for, c: another eTag, g: an item that was not seen, u: the entry is on the way to an
 -- agreement, r: the item is being created anew, its former one seen or not, l: another eTag, or not seen, where it was agreed
 -- after the reading began, h: the row is claimed, b: a row waits because its item was gone, and it is there.
 with known as materialized (
@@ -53,7 +54,8 @@ with known as materialized (
 ), found as materialized (
     select coalesce(k.hash, sha256(convert_to('item:' || %(list)s::text || ':' || s.item_id, 'UTF8'))) as hash,
            k.identity, coalesce(s.item_id, k.item_id) as item_id, s.etag,
-           case when k.hash is null then 'n'
+           case when k.hash is null and s.keyless and not %(takes_foreign)s::boolean then 'f'
+                when k.hash is null then 'n'
                 when k.state = 'CREATING' then 'r'
                 when coalesce(k.confirmed, 0) > %(since)s::bigint then 'l'
                 when s.item_id is null then 'g'
@@ -61,15 +63,17 @@ with known as materialized (
                 else 'c' end as kind
       from {listed} s full join known k on k.item_id = s.item_id
      where k.hash is null or s.item_id is null or s.etag is distinct from k.etag or k.state <> 'SETTLED'
-)
+), kept as (
 insert into {differing} (subject_hash, identity, item_id, etag, kind)
-select f.hash, f.identity, f.item_id, f.etag, f.kind from found f
+select f.hash, f.identity, f.item_id, f.etag, f.kind from found f where f.kind <> 'f'
  union all
 select b.subject_hash, b.source_identity, s.item_id, case when b.claim is null then s.etag end, case when b.claim is null then 'b' else 'h' end
   from syncbridge.sync_backlog b left join known k on k.hash = b.subject_hash left join {listed} s on s.item_id = k.item_id
  where b.sync_def_id = %(definition)s::uuid and b.subject_kind = 'ROW'
    and (b.claim is not null or (b.state in ('AWAITING_APPROVAL', 'HELD') and 'ITEM_GONE' = any(b.reasons) and s.item_id is not null))
    and not exists (select 1 from found f where f.hash = b.subject_hash)
+)
+select count(*) from found where kind = 'f'
 
 -- totals --
 -- The comparison in figures: items listed, differences, and those by kind.
