@@ -15,6 +15,7 @@ from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.retention import Retention
 from shared.adapters.metastore.runs import RunStore
 from shared.adapters.metastore.scans import ScanStore
+from shared.adapters.metastore.streams import StreamStore
 from shared.adapters.metastore.subscriptions import SubscriptionStore
 from shared.adapters.metastore.watches import WatchStore
 
@@ -37,6 +38,7 @@ class Stores:
     holds: HoldStore
     watches: WatchStore
     subscriptions: SubscriptionStore
+    streams: StreamStore
     retention: Retention
 
 
@@ -58,5 +60,6 @@ def stores_of(metastore: Metastore) -> Stores:
         holds=HoldStore(metastore),
         watches=WatchStore(metastore),
         subscriptions=SubscriptionStore(metastore),
+        streams=StreamStore(metastore),
         retention=Retention(metastore),
     )

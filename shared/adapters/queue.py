@@ -5,8 +5,10 @@ control character makes a page of messages unreadable. They never run out.
 Limits: https://learn.microsoft.com/en-us/rest/api/storageservices/put-message (64 KiB of text as sent, so 48 KiB before base64).
 """
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from shared.core.errors import ConfigurationError, InvariantViolated, PermissionMissing, QueueUnavailable
@@ -38,42 +40,31 @@ class StorageQueues:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def put(self, name: str, message: str) -> None:
+    def put(self, name: str, message: str, *, delay: float = 0.0) -> None:
         """Raises QueueUnavailable (it may be in the queue all the same), ConfigurationError, PermissionMissing."""
-        from azure.core.exceptions import (
-            AzureError,
-            ClientAuthenticationError,
-            HttpResponseError,
-            ResourceNotFoundError,
-        )
+        from azure.core.exceptions import ResourceNotFoundError
 
         size = len(message.encode())
         if size > MAX_BYTES:
             raise InvariantViolated(f"a message of {size:,} bytes for queue {name}: it has at most {MAX_BYTES:,}")
         client = self._client(name)
-        try:
+        with _translated(name, "took no message"):
             try:
-                client.send_message(message, time_to_live=_NEVER)
+                client.send_message(message, time_to_live=_NEVER, visibility_timeout=math.ceil(delay))
             except ResourceNotFoundError:  # nobody has sent anything to it yet
                 _create(client)
-                client.send_message(message, time_to_live=_NEVER)
-        except ClientAuthenticationError:
-            raise PermissionMissing(
-                f"the queue service refused this application when it sent to {name}",
-                code="queue_refused",
-                remedy="give its identity the role Storage Queue Data Contributor on the account, or correct the key in "
-                "SYNCBRIDGE_QUEUE_CONNECTION",
-            ) from None
-        except HttpResponseError as error:
-            if error.status_code == 403:
-                raise PermissionMissing(
-                    f"this application may not send to queue {name}",
-                    code="queue_refused",
-                    remedy="give its identity the role Storage Queue Data Contributor on the account",
-                ) from None
-            raise QueueUnavailable(f"queue {name} took no message: HTTP {error.status_code}") from None
-        except AzureError as error:  # its text holds addresses
-            raise QueueUnavailable(f"queue {name} took no message: {type(error).__name__}") from None
+                client.send_message(message, time_to_live=_NEVER, visibility_timeout=math.ceil(delay))
+
+    def depth(self, name: str) -> int:
+        """About how many messages wait; a queue that nobody has sent to has none. Raises as `put` does."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        client = self._client(name)
+        with _translated(name, "did not say how long it is"):
+            try:
+                return int(client.get_queue_properties().approximate_message_count or 0)
+            except ResourceNotFoundError:
+                return 0
 
     def close(self) -> None:
         with self._lock:
@@ -112,6 +103,31 @@ class StorageQueues:
                 "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…, or UseDevelopmentStorage=true",
                 code="queue_connection",
             ) from None
+
+
+@contextmanager
+def _translated(name: str, what: str) -> Iterator[None]:
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+    try:
+        yield
+    except ClientAuthenticationError:
+        raise PermissionMissing(
+            f"the queue service refused this application at queue {name}",
+            code="queue_refused",
+            remedy="give its identity the role Storage Queue Data Contributor on the account, or correct the key in "
+            "SYNCBRIDGE_QUEUE_CONNECTION",
+        ) from None
+    except HttpResponseError as error:
+        if error.status_code == 403:
+            raise PermissionMissing(
+                f"this application may not use queue {name}",
+                code="queue_refused",
+                remedy="give its identity the role Storage Queue Data Contributor on the account",
+            ) from None
+        raise QueueUnavailable(f"queue {name} {what}: HTTP {error.status_code}") from None
+    except AzureError as error:  # its text holds addresses
+        raise QueueUnavailable(f"queue {name} {what}: {type(error).__name__}") from None
 
 
 def _create(client: Any) -> None:

@@ -33,6 +33,8 @@ class ChangeDetection(StrEnum):
     AUTO = "AUTO"
     SCAN = "SCAN"
     WATERMARK = "WATERMARK"
+    STREAM = "STREAM"
+    """The source's log, at once; scheduled runs scan, as the net below it."""
 
 
 class LeftScope(StrEnum):

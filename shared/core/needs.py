@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.core.definition import DeletePolicy, ForeignPolicy, SyncMode
+from shared.core.definition import ChangeDetection, DeletePolicy, ForeignPolicy, SyncMode
 from shared.core.flows import Flow, flows_of
 from shared.core.keys import NewKey, new_key
 from shared.core.policies import policies_of
@@ -23,9 +23,9 @@ class Needs:
 
 def needs_of(record: DefinitionRecord) -> Needs:
     """Rows are inserted by every mode that writes rows: an edit in the list outlives the deletion of its row."""
-    mode = record.draft.mode
+    mode, stream = record.draft.mode, record.draft.change_detection is ChangeDetection.STREAM
     if mode is SyncMode.ONE_WAY_PUSH:
-        return Needs()
+        return Needs(stream=stream)
     flows = flows_of(record.fields, mode, record.key)
     written = [mapping.source.name for mapping in record.fields if flows.get(mapping.no) in (Flow.BOTH, Flow.TO_ROW)]
     policies = policies_of(record.draft)
@@ -40,4 +40,5 @@ def needs_of(record: DefinitionRecord) -> Needs:
         update=tuple(dict.fromkeys(written)),
         delete=deletes and record.soft_delete_column is None,
         reserve=makes_keys,
+        stream=stream,
     )

@@ -5,11 +5,14 @@ an error: then changes are missing. So the stream stops and says so whenever it 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from shared.core.changes import SlotIdentity
+from shared.core.ids import DefinitionId, InstanceId
 from shared.core.replication import Lsn, lsn_text
 from shared.core.source import TableRef
 
@@ -69,6 +72,100 @@ class Published:
 
     whole: bool
     tables: Mapping[TableRef, Membership]
+
+
+class Phase(StrEnum):
+    WANTED = "WANTED"
+    """To be made, with a new beginning: what is missing before it a scan finds."""
+    STREAMING = "STREAMING"
+    BROKEN = "BROKEN"
+    """It cannot be shown that nothing is missing. A person looks first."""
+    DROPPED = "DROPPED"
+    """By a person; it is not made again by itself."""
+
+
+class BudgetAction(StrEnum):
+    """What becomes of it when a server keeps more log for a slot than the slot's budget allows."""
+
+    ALERT = "ALERT"
+    PAUSE_OTHERS = "PAUSE_OTHERS"
+    """No other scheduled run starts, until the stream has caught up."""
+    DROP = "DROP"
+    """The slot is dropped and made anew; a scan makes up for what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRecord:
+    """A slot as we keep it. Times are the metastore's."""
+
+    instance: InstanceId
+    name: str
+    phase: Phase
+    identity: SlotIdentity | None
+    queued: Lsn
+    """Our own mark: every change before it is in the queue."""
+    epoch: int
+    holder: str | None
+    alive: bool
+    """Somebody's lease on it has not run out."""
+    heartbeat_at: datetime | None
+    silent: timedelta | None
+    """Since the last heartbeat."""
+    streaming: bool | None
+    paused_reason: str | None
+    most_per_second: int | None
+    budget: int
+    action: BudgetAction
+    retained: int | None
+    behind: int | None
+    measured_at: datetime | None
+    over_budget: bool
+    lag: timedelta | None
+    """Since everything that the server had was in the queue; None: it never was."""
+    problem_code: str | None
+    problem_text: str | None
+    changes: int
+    keys: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """A definition that streams, and since when its stream has every change."""
+
+    definition: DefinitionId
+    instance: InstanceId
+    version: int
+    membership: str | None
+    """None: it is not watched yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a reader has put into the queue since it said so last."""
+
+    queued: Lsn
+    changes: int = 0
+    keys: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    retained: int
+    behind: int
+    caught_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedMessage:
+    id: UUID
+    queue: str
+    body: str = field(repr=False)
+    code: str
+    reason: str
+    parked_at: datetime
+    state: str
 
 
 class BreakKind(StrEnum):

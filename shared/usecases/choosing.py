@@ -21,6 +21,8 @@ def capture_of(
     `since_scan`: how long ago the last scan began, or the first run where none was a scan; None: this is the first run.
     """
     wanted = definition.change_detection
+    if wanted is ChangeDetection.STREAM:
+        return ChangeDetection.SCAN  # the net below the stream is exact
     if wanted is ChangeDetection.AUTO:
         small = scan_seconds is None or scan_seconds <= interval.total_seconds() * SHARE
         wanted = ChangeDetection.SCAN if small or definition.source.cursor_column is None else ChangeDetection.WATERMARK

@@ -25,6 +25,7 @@ PARTS = {
         "by_items": ("columns", "by_items"),
         "tombstones_of": ("columns", "tombstones_of"),
     },
+    "streams": {"columns": None, "by_instance": ("columns", "by_instance"), "all": ("columns", "all")},
     "runs": {"record_columns": None, "by_id": ("record_columns", "by_id"), "recent": ("record_columns", "recent")},
 }
 

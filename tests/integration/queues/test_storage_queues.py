@@ -91,6 +91,25 @@ def test_the_largest_message_goes_and_one_byte_more_is_refused_before_it_is_sent
     assert len(message.content) == MAX_BYTES
 
 
+def test_a_message_with_a_delay_is_there_and_seen_by_nobody(queues, reader, queue_name):
+    queues.put(queue_name, "later", delay=3600.5)
+    queues.put(queue_name, "now")
+
+    assert [message.content for message in reader.receive_messages()] == ["now"]
+    assert queues.depth(queue_name) == 2
+
+
+def test_a_queue_that_nobody_sent_to_is_empty(queues, queue_name):
+    assert queues.depth(queue_name) == 0
+
+
+def test_a_queue_service_that_is_away_does_not_say_how_long_a_queue_is():
+    queues = StorageQueues(connection_to(free_port()))
+    with pytest.raises(QueueUnavailable, match="did not say how long it is: ServiceRequestError"):
+        queues.depth("cdc-changes")
+    queues.close()
+
+
 def test_a_queue_service_that_is_away_is_named_without_its_address():
     queues = StorageQueues(connection_to(free_port()))
     with pytest.raises(QueueUnavailable) as caught:

@@ -54,3 +54,8 @@ def test_a_table_that_is_declared_too_large_begins_with_the_watermark():
 
 def test_a_scan_that_was_asked_for_is_a_scan():
     assert chosen(SCAN, scan_seconds=3600.0) is SCAN
+
+
+@pytest.mark.parametrize("seconds", [None, 1.0, 3600.0])
+def test_below_a_stream_a_scan_is_the_net_however_long_it_takes(seconds: float | None):
+    assert chosen(ChangeDetection.STREAM, scan_seconds=seconds) is SCAN

@@ -104,7 +104,7 @@ create table syncbridge.sync_definitions (
     key_strategy text not null generated always as (draft ->> 'key_strategy') stored
         check (key_strategy in ('PRIMARY_KEY', 'UNIQUE', 'COMPOSITE_COLUMNS')),
     change_detection text not null generated always as (draft ->> 'change_detection') stored
-        check (change_detection in ('AUTO', 'SCAN', 'WATERMARK')),
+        check (change_detection in ('AUTO', 'SCAN', 'WATERMARK', 'STREAM')),
     cursor_column text generated always as (draft ->> 'cursor_column') stored,
     row_filter text generated always as (draft ->> 'row_filter') stored,
     schedule text not null generated always as (draft ->> 'schedule') stored,
@@ -314,6 +314,66 @@ create table syncbridge.list_subscriptions (
     check (subscription_id is null or (client_state_hash is not null and expires_at is not null))
 );
 create index list_subscriptions_look on syncbridge.list_subscriptions (look_at);
+
+-- ---------------------------------------------------------------- change data capture
+
+-- One replication slot per source database, for all its definitions. `queued_lsn` is our own mark: every change before it is
+-- in the queue. Whoever reads the slot has the newest epoch; an older reader writes nothing here, so confirms nothing there.
+create table syncbridge.stream_slots (
+    instance_id uuid primary key references syncbridge.database_instances on delete cascade,
+    slot_name text not null,
+    phase text not null default 'WANTED' check (phase in ('WANTED', 'STREAMING', 'BROKEN', 'DROPPED')),
+    system_identifier text,         -- of the server that the slot was made on, with its timeline and where the slot began
+    timeline integer,
+    created_lsn pg_lsn,
+    queued_lsn pg_lsn,
+    epoch bigint not null default 0,
+    holder text,                    -- who reads it: host and process
+    leased_until timestamptz,
+    heartbeat_at timestamptz,
+    streaming boolean,              -- false: asked for by SQL; null: nobody reads
+    paused_reason text,             -- not null: paused by a person
+    most_per_second integer check (most_per_second > 0),
+    budget_bytes bigint not null default 5368709120 check (budget_bytes > 0),
+    budget_action text not null default 'ALERT' check (budget_action in ('ALERT', 'PAUSE_OTHERS', 'DROP')),
+    retained_bytes bigint,          -- log that the server keeps for the slot, when it was measured last
+    behind_bytes bigint,
+    measured_at timestamptz,
+    over_budget_since timestamptz,
+    caught_up_at timestamptz,       -- when everything that the server had was in the queue
+    problem_code text,
+    problem_text text,
+    changes bigint not null default 0,
+    keys bigint not null default 0,
+    messages bigint not null default 0,
+    updated_at timestamptz not null default now(),
+    check (phase <> 'STREAMING' or num_nonnulls(system_identifier, timeline, created_lsn, queued_lsn) = 4)
+);
+
+-- Since when the stream has every change of a definition's table. A scan that began later leaves no gap before it.
+create table syncbridge.stream_watches (
+    sync_def_id uuid primary key references syncbridge.sync_definitions on delete cascade,
+    instance_id uuid not null,
+    membership text not null,       -- of the table in the publication; another text: changes may have gone unseen
+    watched_at timestamptz not null default clock_timestamp()
+);
+
+-- Queue messages that could not be used: kept with the reason until a person has decided.
+create table syncbridge.parked_messages (
+    id uuid primary key default gen_random_uuid(),
+    queue text not null,
+    body text not null,             -- keys at most, never values
+    digest bytea not null,          -- of the body: a message that comes again is parked once
+    reason_code text not null,
+    reason_text text not null,
+    parked_at timestamptz not null default now(),
+    state text not null default 'PARKED' check (state in ('PARKED', 'REPLAYED', 'DISCARDED')),
+    decided_at timestamptz,
+    decided_by text,
+    decision_reason text
+);
+create unique index parked_messages_once on syncbridge.parked_messages (queue, digest) where state = 'PARKED';
+create index parked_messages_recent on syncbridge.parked_messages (parked_at desc);
 
 -- ---------------------------------------------------------------- runs, conflicts, holds, budgets, audit
 
