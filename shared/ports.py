@@ -28,6 +28,7 @@ from shared.core.ledger import LedgerEntry
 from shared.core.replication import Lsn
 from shared.core.runs import ConflictRecord, DeltaCursor, RunCounts, WatermarkCursor
 from shared.core.source import Row, RowChange, RowOutcome, TransactionFate
+from shared.core.wishes import Wish
 
 
 class Clock(Protocol):
@@ -219,6 +220,10 @@ class Confirmation:
     """An item subject's: which row it stands for from now on."""
     quarrel: bool = False
     """What was written undoes somebody else's write, or follows one the other way: the loop breaker counts it."""
+    met_wishes: tuple[UUID, ...] = ()
+    """Conflicts whose losing value was written again."""
+    refused_wishes: Mapping[UUID, str] = field(default_factory=dict)
+    """Conflicts whose losing value cannot be written again, each with the reason for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +335,12 @@ class Ledger(Protocol):
         """Ledger, backlog, conflict log and run counters in one transaction, only for subjects whose claim is held.
 
         Backlog rows are locked by claim first. Returns the keys that were confirmed; the others are marked DOUBT."""
+
+
+class Wishes(Protocol):
+    def open(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Sequence[Wish]]:
+        """Values that people want back from the conflict log, in the order in which they asked. They are met or refused
+        by a confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from shared.adapters.metastore.audit import AuditStore
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.catalog import ConnectionStore, InstanceStore
+from shared.adapters.metastore.conflicts import ConflictStore
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
@@ -36,6 +37,7 @@ class Stores:
     enumerations: EnumerationStore
     runs: RunStore
     holds: HoldStore
+    conflicts: ConflictStore
     watches: WatchStore
     subscriptions: SubscriptionStore
     streams: StreamStore
@@ -58,6 +60,7 @@ def stores_of(metastore: Metastore) -> Stores:
         enumerations=EnumerationStore(metastore),
         runs=RunStore(metastore),
         holds=HoldStore(metastore),
+        conflicts=ConflictStore(metastore),
         watches=WatchStore(metastore),
         subscriptions=SubscriptionStore(metastore),
         streams=StreamStore(metastore),

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     COMMAND = "COMMAND"
     BACKFILL = "BACKFILL"
     MAPPING = "MAPPING"
+    REVERSE = "REVERSE"
+    """A person wants a value back from the conflict log."""
     DRIFT = "DRIFT"
     SAMPLE = "SAMPLE"
     """Read the item back and compare what SharePoint made of our write."""

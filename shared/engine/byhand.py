@@ -13,6 +13,7 @@ from shared.core.runs import RunRecord, RunStatus
 from shared.core.scope import Scope
 from shared.engine.parts import Parts
 from shared.handles import ceiling_of
+from shared.usecases.conflicts import reversible
 from shared.usecases.overview import run_document
 from shared.usecases.steps import drive
 
@@ -80,6 +81,17 @@ class ByHand(Parts):
             case _:
                 pass
         return released
+
+    def reverse_conflict(self, conflict: UUID, *, actor: str) -> list[UUID]:
+        """The value that lost is wanted back; the next run writes it, to both sides, as a new edit. The conflicts that
+        this is about: those of one group come back together. Raises Conflicting for a value that cannot come back."""
+        shown = self.stores.conflicts.get(conflict)
+        record = self.stores.definitions.get(DefinitionId(shown["definition_id"]))
+        fields = reversible(shown, record)
+        return list(self.stores.conflicts.wish(conflict, fields, actor=actor))
+
+    def withdraw_reversal(self, conflict: UUID, *, actor: str) -> list[UUID]:
+        return list(self.stores.conflicts.withdraw(conflict, actor=actor))
 
 
 def _counts(counts: BacklogCounts) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class Parts:
             clock=self.clock,
             ids=self.ids,
             jitter=random.random,
+            wishes=stores.conflicts,
         )
 
     def limits(self) -> Limits:

@@ -11,10 +11,12 @@ from shared.core.flows import Flow
 from shared.core.ids import Digest, FieldNo, IdentityHash, sync_key
 from shared.core.items import CreateItem, DeleteItem, ItemWrite, PatchItem
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
+from shared.core.mapping import Value
 from shared.core.reconcile import FieldConflict, Policy, Side
 from shared.core.runs import ConflictRecord, RunCounts
 from shared.core.source import DeleteRow, InsertRow, RowChange, UpdateRow
 from shared.core.values import create_fields, from_row, patch_fields, to_row
+from shared.core.wishes import REVERSAL, Wish
 from shared.settle.entries import Moment, bound, creating, haunted, item_of, source_time
 from shared.settle.work import Values, Work
 
@@ -39,8 +41,10 @@ class RowAct:
     work: Work
     change: RowChange
     values: Values
-    """The values that are written, as the item has them."""
+    """The values that are written, as the item has them: both sides agree on them once they are."""
     conflicts: tuple[FieldConflict, ...]
+    wishes: tuple[Wish, ...] = ()
+    """Values that are written because a person wants them back; the item gets them from the row."""
 
 
 # ---------------------------------------------------------------- items
@@ -190,6 +194,14 @@ def update_row(
     return RowAct(work=work, change=change, values=values, conflicts=conflicts)
 
 
+def restore_row(work: Work, definition: SyncDefinition, op: UUID, wishes: tuple[Wish, ...]) -> RowAct:
+    """Writes what people want back, as an edit of the row. Raises Unrepresentable for a value that a column cannot hold."""
+    assert work.row is not None  # noqa: S101  a merge has both sides
+    texts = _texts(definition, {wish.no: wish.value for wish in wishes})
+    change = UpdateRow(op=op, identity=work.identity, version=work.row.version, values=texts)
+    return RowAct(work=work, change=change, values={}, conflicts=(), wishes=wishes)
+
+
 def insert_row(
     work: Work, definition: SyncDefinition, policy: Policy, op: UUID, conflicts: tuple[FieldConflict, ...]
 ) -> RowAct:
@@ -236,34 +248,52 @@ def records(
     work: Work, definition: SyncDefinition, op: UUID, conflicts: Iterable[FieldConflict], *, winner: Side
 ) -> tuple[ConflictRecord, ...]:
     """The losing values of those conflicts that `winner` won: they are logged with the write that overwrites them."""
-    by_no = definition.by_no()
-    item = work.item
-    found = []
-    for conflict in conflicts:
-        if conflict.winner is not winner:
-            continue
-        loser, victor = (
-            (work.item_values, work.row_values) if winner is Side.ROW else (work.row_values, work.item_values)
+    loser, victor = (work.item_values, work.row_values) if winner is Side.ROW else (work.row_values, work.item_values)
+    return tuple(
+        _record(work, definition, op, conflict, loser.get(conflict.no), victor.get(conflict.no))
+        for conflict in conflicts
+        if conflict.winner is winner
+    )
+
+
+def overwritten(work: Work, definition: SyncDefinition, op: UUID, wishes: Iterable[Wish]) -> tuple[ConflictRecord, ...]:
+    """What both sides have until a value is written that a person wants back: it can be wanted back in its turn."""
+    return tuple(
+        _record(
+            work,
+            definition,
+            op,
+            FieldConflict(no=wish.no, winner=wish.side, rule=REVERSAL),
+            work.row_values.get(wish.no),
+            wish.value,
         )
-        losing = loser.get(conflict.no)
-        winning = victor.get(conflict.no)
-        found.append(
-            ConflictRecord(
-                op=op,
-                identity=work.identity,
-                field_no=conflict.no,
-                column=by_no[conflict.no].source.name,
-                winner=winner,
-                policy=conflict.rule,
-                losing_value=None if losing is None else json.dumps(losing.canonical, ensure_ascii=False),
-                winning_digest=winning.digest if winning is not None else Digest(b""),
-                base_digest=(work.base or {}).get(conflict.no),
-                list_id=definition.target.list_id,
-                item_id=item.id if item else None,
-                item_modified=item.modified if item else None,
-                item_editor=item.editor_id if item else None,
-                row_version=work.row.version if work.row else None,
-                row_time=source_time(work, definition),
-            )
-        )
-    return tuple(found)
+        for wish in wishes
+    )
+
+
+def _record(
+    work: Work,
+    definition: SyncDefinition,
+    op: UUID,
+    conflict: FieldConflict,
+    losing: Value | None,
+    winning: Value | None,
+) -> ConflictRecord:
+    item, known = work.item, work.known
+    return ConflictRecord(
+        op=op,
+        identity=work.identity,
+        field_no=conflict.no,
+        column=definition.by_no()[conflict.no].source.name,
+        winner=conflict.winner,
+        policy=conflict.rule,
+        losing_value=None if losing is None else json.dumps(losing.canonical, ensure_ascii=False),
+        winning_digest=winning.digest if winning is not None else Digest(b""),
+        base_digest=(work.base or {}).get(conflict.no),
+        list_id=definition.target.list_id,
+        item_id=item.id if item else known.item_id if known else None,
+        item_modified=item.modified if item else None,
+        item_editor=item.editor_id if item else None,
+        row_version=work.row.version if work.row else None,
+        row_time=source_time(work, definition),
+    )

@@ -6,9 +6,21 @@ from datetime import timedelta
 
 from shared.core.backlog import Lane, Observation
 from shared.core.definition import SyncDefinition
-from shared.core.ids import RunId
+from shared.core.ids import DefinitionId, Identity, RunId
 from shared.core.runs import RunCounts
-from shared.ports import Backlog, Clock, HoldRequest, Holds, IdSource, Ledger, ListStore, RowWriter, SourceTables
+from shared.core.wishes import Wish
+from shared.ports import (
+    Backlog,
+    Clock,
+    HoldRequest,
+    Holds,
+    IdSource,
+    Ledger,
+    ListStore,
+    RowWriter,
+    SourceTables,
+    Wishes,
+)
 
 BATCH = 20
 """Requests in one Graph $batch, at most (learn.microsoft.com/graph/json-batching)."""
@@ -29,6 +41,14 @@ class Limits:
     """Looks at one subject in one page before it is left for later."""
 
 
+class NoWishes:
+    """Where nobody can ask for anything."""
+
+    def open(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Sequence[Wish]]:
+        del definition, identities
+        return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     source: SourceTables
@@ -41,6 +61,7 @@ class Tools:
     ids: IdSource
     jitter: Callable[[], float]
     """Uniform in [0, 1): spreads retries."""
+    wishes: Wishes = field(default_factory=NoWishes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

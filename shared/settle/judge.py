@@ -23,8 +23,20 @@ from shared.core.reconcile import (
     Side,
 )
 from shared.core.runs import RunCounts
+from shared.core.wishes import overlay
 from shared.ports import Confirmation, request_of
-from shared.settle.acts import Act, RowAct, create, delete, delete_row, insert_row, lacks_key, patch, update_row
+from shared.settle.acts import (
+    Act,
+    RowAct,
+    create,
+    delete,
+    delete_row,
+    insert_row,
+    lacks_key,
+    patch,
+    restore_row,
+    update_row,
+)
 from shared.settle.decide import decide, key_differs
 from shared.settle.entries import item_of, settled, tombstone
 from shared.settle.page_state import PageState
@@ -59,6 +71,8 @@ def judge(page: PageState, works: Sequence[Work], *, after_rows: bool = False) -
 
 def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, after_rows: bool) -> None:
     definition = page.definition
+    if work.open_wishes and not after_rows and _carries_out_wishes(page, work, decision, judged):
+        return
     match decision:
         case Merge(to_row=fields) if fields and after_rows:
             # A trigger undoes what was written: the row stays due, and the loop breaker bounds the quarrel.
@@ -108,9 +122,30 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
             page.await_approval(work, f"the definition's policy asks a person before it may {what}")
         case Forget():
             page.conclude(
-                Confirmation(claimed=work.claimed, void_conflicts=tuple(work.void_ops)),
+                Confirmation(
+                    claimed=work.claimed, void_conflicts=tuple(work.void_ops), refused_wishes=dict(work.refused)
+                ),
                 RunCounts(items_processed=1, unchanged=1),
             )
+        case _:
+            assert_never(decision)
+
+
+def _carries_out_wishes(page: PageState, work: Work, decision: Decision, judged: Judged) -> bool:
+    """What people want back is written once there is nothing else to do; whether there is something to write."""
+    match decision:
+        case Merge():
+            found = overlay(decision, work.row_values, work.open_wishes, page.policy.flows)
+            work.met += found.met
+            work.refused |= found.refused
+            if found.writes:
+                judged.rows.append(restore_row(work, page.definition, page.op(), found.writes))
+            return bool(found.writes)
+        case CreateTheItem() | InsertTheRow() | Ask():
+            return False  # both sides may be there next time
+        case DeleteTheItem() | DeleteTheRow() | Retire() | Leave() | Forget():
+            work.refused |= {wish.conflict: "the row or its item is gone" for wish in work.open_wishes}
+            return False
         case _:
             assert_never(decision)
 
@@ -153,7 +188,10 @@ def _leave(page: PageState, work: Work, side: Side, *, foreign: bool) -> None:
         page.park(work, "key_taken", "a row with this item's key exists outside the definition's filter")
         return
     if foreign and not (work.known is not None and work.known.intents):
-        page.conclude(Confirmation(claimed=work.claimed, void_conflicts=tuple(work.void_ops)), counts)
+        void = tuple(work.void_ops)
+        page.conclude(
+            Confirmation(claimed=work.claimed, void_conflicts=void, refused_wishes=dict(work.refused)), counts
+        )
         return
     if foreign:  # writes in doubt stay on record, and due, until they cannot surface any more
         entry = tombstone(work, definition, at)

@@ -71,6 +71,7 @@ def _settle(page: PageState) -> Steps:
                 work = start(claimed, entries.get(claimed.subject.identity))
                 work.look = must_look(work)
                 pending.append(work)
+        _wishes(page, pending)
         for _ in range(page.limits.rounds):
             if not pending or page.stopping:
                 break
@@ -87,6 +88,13 @@ def _settle(page: PageState) -> Steps:
             page.hold = hold_for(stop)
     yield from page.flush()
     page.give_back()
+
+
+def _wishes(page: PageState, works: Sequence[Work]) -> None:
+    asked = [work.identity for work in works if Reason.REVERSE in work.claimed.reasons]
+    wishes = page.tools.wishes.open(page.definition.id, asked) if asked else {}
+    for work in works:
+        work.wishes = tuple(wishes.get(work.identity, ()))
 
 
 def _round(page: PageState, works: Sequence[Work]) -> Rounds:

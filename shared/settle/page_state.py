@@ -90,13 +90,24 @@ class PageState:
                 final_conflicts=final,
                 void_conflicts=tuple(work.void_ops),
                 quarrel=work.quarrels and bool(work.landed),
+                met_wishes=tuple(work.met),
             ),
             counts + work.counts,
         )
 
     def settle(self, work: Work, entry: LedgerEntry, counts: RunCounts, *, marks: tuple[Mark, ...] = ()) -> None:
-        """Both sides agree, or what stays different is meant to."""
-        self.conclude(replace(confirmation(work, entry, self.at()), marks=marks), counts + work.counts)
+        """Both sides agree, or what stays different is meant to. A wish that had to wait leaves the subject due."""
+        settled = confirmation(work, entry, self.at())
+        self.conclude(
+            replace(
+                settled,
+                marks=marks,
+                remove_mark=settled.remove_mark and not work.open_wishes,
+                met_wishes=tuple(work.met),
+                refused_wishes=dict(work.refused),
+            ),
+            counts + work.counts,
+        )
 
     def doubtful(self, work: Work) -> None:
         """A write without an answer. No early release: what was sent has the rest of the lease to land or to die."""

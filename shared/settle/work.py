@@ -11,6 +11,7 @@ from shared.core.ledger import EntryState, Intent, LedgerEntry, Provenance
 from shared.core.mapping import Value
 from shared.core.runs import RunCounts
 from shared.core.source import Row
+from shared.core.wishes import Wish
 
 Values = Mapping[FieldNo, Value]
 
@@ -56,10 +57,20 @@ class Work:
     """What this page wrote undoes somebody else's write."""
     counts: RunCounts = field(default_factory=RunCounts)
     """What this page did to the row; told with the conclusion."""
+    wishes: tuple[Wish, ...] = ()
+    """Values that people want back."""
+    met: list[UUID] = field(default_factory=list)
+    """Wishes that were carried out, by their conflict."""
+    refused: dict[UUID, str] = field(default_factory=dict)
+    """Wishes that cannot be carried out, with the reason."""
 
     @property
     def key(self) -> bytes:
         return self.claimed.subject.key
+
+    @property
+    def open_wishes(self) -> tuple[Wish, ...]:
+        return tuple(w for w in self.wishes if w.conflict not in self.met and w.conflict not in self.refused)
 
     def again(self) -> None:
         """Forget this round's readings: what was read has moved."""

@@ -20,7 +20,7 @@ from shared.core.reconcile import Side
 from shared.core.runs import RunCounts
 from shared.core.source import Busy, DeleteRow, InsertRow, Moved, Row, RowOutcome, UpdateRow, Wrote
 from shared.ports import IntentUpdate, RowTransaction
-from shared.settle.acts import RowAct, records, row_intent
+from shared.settle.acts import RowAct, overwritten, records, row_intent
 from shared.settle.entries import bound
 from shared.settle.holds import hold_for
 from shared.settle.page_state import PageState
@@ -81,7 +81,10 @@ def _intend(page: PageState, group: list[RowAct], intents: dict[UUID, Intent]) -
             IntentUpdate(
                 claimed=act.work.claimed,
                 entry=entries[act.change.op],
-                conflicts=records(act.work, page.definition, act.change.op, act.conflicts, winner=Side.ITEM),
+                conflicts=(
+                    *records(act.work, page.definition, act.change.op, act.conflicts, winner=Side.ITEM),
+                    *overwritten(act.work, page.definition, act.change.op, act.wishes),
+                ),
                 void_conflicts=tuple(act.work.void_ops),
             )
             for act in group
@@ -212,6 +215,7 @@ def _landed(page: PageState, act: RowAct, intent: Intent, row: Row | None, half:
     work.doubts = (*work.doubts, intent)
     work.landed.append(intent)
     work.wrote_row = Provenance.PULL
+    work.met += [wish.conflict for wish in act.wishes]
     work.quarrels = work.quarrels or any(conflict.winner is Side.ITEM for conflict in act.conflicts)
     if isinstance(act.change, DeleteRow):
         work.counts += RunCounts(rows_deleted=1)

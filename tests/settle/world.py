@@ -11,6 +11,7 @@ import psycopg
 
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.codec import dumps
+from shared.adapters.metastore.conflicts import ConflictStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.scans import ScanStore
@@ -116,7 +117,7 @@ class World:
         self.store.open()
         self.sql = psycopg.connect(metastore, autocommit=True)
         self.backlog, self.ledger = BacklogStore(self.store), LedgerStore(self.store)
-        self.scans = ScanStore(self.store)
+        self.scans, self.log = ScanStore(self.store), ConflictStore(self.store)
         self.source, self.lists, self.holds = FakeSource(), FakeLists(), NotedHolds()
         self.rows = FakeWriter(self.source)
         self.observations: Mapping[bytes, Observation] = {}
@@ -173,6 +174,7 @@ class World:
             clock=self.clock,
             ids=RandomIds(),
             jitter=lambda: 0.5,
+            wishes=self.log,
         )
 
     def worker(self) -> Generator[Boundary, None, PageResult]:

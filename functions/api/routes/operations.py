@@ -1,7 +1,7 @@
 """Operating a definition: backlog, parked rows, holds, deletes that wait, conflicts, backfills."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -17,6 +17,7 @@ from shared.engine import Engine
 
 router = APIRouter(tags=["operations"])
 
+ConflictState = Literal["PENDING", "FINAL", "VOID", "REVERSING", "REVERSED"]
 Limit = Query(default=100, ge=1, le=1000)
 
 
@@ -87,9 +88,40 @@ def release(hold_id: UUID, body: Release, engine: TheEngine, actor: Actor) -> di
 
 
 @router.get("/conflicts")
-def conflicts(engine: TheEngine, definition_id: UUID, limit: int = Limit) -> list[dict[str, Any]]:
-    """What people's edits were overwritten with what was in the row: column, the value that lost, who won and why."""
-    return _plain(engine.stores.runs.conflicts(_known(engine, definition_id), limit=limit))
+def conflicts(
+    engine: TheEngine,
+    definition_id: UUID | None = None,
+    state: ConflictState | None = None,
+    column: Annotated[str, Query(max_length=63)] | None = None,
+    winner: Literal["ROW", "ITEM"] | None = None,
+    key: Annotated[str, Query(max_length=4000)] | None = None,
+    limit: int = Limit,
+) -> list[dict[str, Any]]:
+    """Values that lost, the newest first: whose, in which column, who won and why, what was agreed before (digests), who
+    edited the item and when, the row's own time and the transaction that had written it. `key` is an identity. Without
+    `state` those that never happened (VOID) are left out."""
+    wanted = None if definition_id is None else _known(engine, definition_id)
+    return _plain(
+        engine.stores.conflicts.list(wanted, state=state, column=column, winner=winner, identity=key, limit=limit)
+    )
+
+
+@router.get("/conflicts/{conflict_id}")
+def conflict(conflict_id: UUID, engine: TheEngine) -> dict[str, Any]:
+    return dict(engine.stores.conflicts.get(conflict_id))
+
+
+@router.post("/conflicts/{conflict_id}/reverse", status_code=202)
+def reverse(conflict_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """The value that lost is wanted back: the next run writes it to the row and to the item, as a new edit. What it
+    overwrites becomes a conflict of its own. Fields of one group come back together."""
+    return {"reversing": [str(changed) for changed in engine.reverse_conflict(conflict_id, actor=actor)]}
+
+
+@router.delete("/conflicts/{conflict_id}/reverse")
+def withdraw(conflict_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """The value is not wanted back any more; only while it is not back yet."""
+    return {"withdrawn": [str(changed) for changed in engine.withdraw_reversal(conflict_id, actor=actor)]}
 
 
 @router.post("/ops/sync/{definition_id}/backfill", status_code=202)

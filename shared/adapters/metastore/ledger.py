@@ -212,6 +212,7 @@ def _confirm(
     void = [op for confirmation in held for op in confirmation.void_conflicts]
     if landed or void:
         connection.execute(CONFLICTS["conclude"], {"landed": landed, "void": void, "run": run})
+    _answer_wishes(connection, held)
     due = [mark for confirmation in held for mark in confirmation.marks]
     due += [
         Mark(subject=lost.subject, reasons=frozenset({Reason.DOUBT}), lane=lost.lane)
@@ -226,6 +227,15 @@ def _confirm(
         if counts != RunCounts():
             connection.execute(RUNS["add_counts"], {"run": run, **asdict(counts)})
     return frozenset(confirmation.claimed.subject.key for confirmation in held)
+
+
+def _answer_wishes(connection: _Connection, confirmations: Sequence[Confirmation]) -> None:
+    met = [conflict for confirmation in confirmations for conflict in confirmation.met_wishes]
+    refused = {k: why for confirmation in confirmations for k, why in confirmation.refused_wishes.items()}
+    if met or refused:
+        connection.execute(
+            CONFLICTS["answer"], {"met": met, "refused": list(refused), "reasons": list(refused.values())}
+        )
 
 
 def _bound(

@@ -131,28 +131,6 @@ class RunStore:
         names = ("kind", "key", "list_id", "item_id", "code", "reason", "attempts", "next_try_at", "since")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def conflicts(self, definition: DefinitionId, *, limit: int) -> Sequence[Mapping[str, Any]]:
-        with self._metastore.connection() as connection:
-            rows = connection.execute(SQL["conflict_log"], {"definition": definition, "limit": limit}).fetchall()
-        names = [
-            "id",
-            "key",
-            "column",
-            "losing_value",
-            "winner",
-            "policy",
-            "state",
-            "list_id",
-            "item_id",
-            "item_modified",
-            "item_editor",
-            "row_version",
-            "run_id",
-            "detected_at",
-            "finalized_at",
-        ]
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
     def _execute(self, name: str, run: RunId, **values: Any) -> int:
         with self._metastore.connection() as connection:
             return connection.execute(SQL[name], {"run": run, **values}).rowcount

@@ -433,7 +433,7 @@ create table syncbridge.conflicts (
     source_identity text not null,
     field_no smallint not null,
     source_column_name text not null,
-    state text not null default 'PENDING' check (state in ('PENDING', 'FINAL', 'VOID', 'REVERSED')),
+    state text not null default 'PENDING' check (state in ('PENDING', 'FINAL', 'VOID', 'REVERSING', 'REVERSED')),
     winner text not null check (winner in ('ROW', 'ITEM')),
     conflict_policy text not null,
     losing_value text,
@@ -447,11 +447,16 @@ create table syncbridge.conflicts (
     row_time timestamptz,
     run_id uuid,
     detected_at timestamptz not null default now(),
-    finalized_at timestamptz
+    finalized_at timestamptz,
+    reversal_by text,               -- who wants the losing value back; null: nobody ever did
+    reversal_asked_at timestamptz,
+    reversed_at timestamptz,        -- when it was written again
+    reversal_note text              -- why it was not
 );
 create index conflicts_recent on syncbridge.conflicts (sync_def_id, detected_at desc);
 create unique index conflicts_op on syncbridge.conflicts (op, field_no);
 create index conflicts_pending on syncbridge.conflicts (sync_def_id, source_identity_hash) where state = 'PENDING';
+create index conflicts_wanted on syncbridge.conflicts (sync_def_id, source_identity_hash) where state = 'REVERSING';
 
 create table syncbridge.holds (
     id uuid primary key default gen_random_uuid(),

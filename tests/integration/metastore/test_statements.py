@@ -26,6 +26,7 @@ PARTS = {
         "tombstones_of": ("columns", "tombstones_of"),
     },
     "streams": {"columns": None, "by_instance": ("columns", "by_instance"), "all": ("columns", "all")},
+    "conflicts": {name: ("columns", name) for name in ("by_id", "log")},
     "runs": {"record_columns": None, "by_id": ("record_columns", "by_id"), "recent": ("record_columns", "recent")},
 }
 

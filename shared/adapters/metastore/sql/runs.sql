@@ -119,10 +119,3 @@ select exists (select 1 from syncbridge.sync_run_failures where run_id = %(run)s
 select subject_kind, source_identity, sp_list_id, sp_item_id, reason_code, reason_text, attempts, nullif(due_at, 'infinity'), first_marked_at
   from syncbridge.sync_backlog
  where sync_def_id = %(definition)s and state = %(state)s order by first_marked_at, subject_hash limit %(limit)s
-
--- conflict_log --
--- Conflicts of a definition, the newest first; those that are void never happened.
-select id, source_identity, source_column_name, losing_value, winner, conflict_policy, state, sp_list_id, sp_item_id, item_modified,
-       item_editor, row_version, run_id, detected_at, finalized_at
-  from syncbridge.conflicts
- where sync_def_id = %(definition)s and state <> 'VOID' order by detected_at desc, id limit %(limit)s
