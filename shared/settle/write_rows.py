@@ -7,6 +7,7 @@ transaction that committed with a row missing would be told as landed for all of
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -47,8 +48,13 @@ def write_rows(page: PageState, acts: Sequence[RowAct]) -> Generator[Boundary, N
             page.unsent((act.work for left in (group, *groups) for act in left), None)
             break
         rest = yield from _write(page, group, half)
-        groups = [*rest, *groups]
+        groups = [*([_anew(page, act) for act in left] for left in rest), *groups]
     return half
+
+
+def _anew(page: PageState, act: RowAct) -> RowAct:
+    """The same write as an operation of its own: the void one's loss in the conflict log is void for good."""
+    return replace(act, change=replace(act.change, op=page.op()))
 
 
 def _write(page: PageState, group: list[RowAct], half: RowHalf) -> Generator[Boundary, None, list[list[RowAct]]]:

@@ -348,6 +348,25 @@ def test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log(metasto
     world.close()
 
 
+@pytest.mark.parametrize("mishap", ["locked", "refused"])
+def test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log(metastore: str, mishap: str):
+    world = World(metastore, **two_way(conflict_policy=ConflictPolicy.DESTINATION_WINS))
+    for key in ("1", "2"):
+        world.source.put(key, a="x")
+    world.push()
+    for item in world.lists.items:
+        world.lists.edit(item, {"A": "person"})
+    world.source.put("2", a="user")
+    if mishap == "locked":
+        world.rows.locked.add("1")
+    else:
+        world.rows.refuse["1"] = ("row_refused", "the database refused the row by the constraint positive")
+    pull(world, *world.lists.items)
+    assert world.source.rows["2"]["a"] == "person"
+    assert [("a", '"user"', "FINAL", "ITEM")] == [logged for logged in world.conflicts() if logged[2] != "VOID"]
+    world.close()
+
+
 def test_a_transaction_that_another_server_does_not_know_is_judged_by_values(world: World):
     _, item = one(world, a="x")
     world.lists.edit(item, {"A": "person"})
