@@ -117,10 +117,12 @@ class RowTransaction(Protocol):
 
         Unless every outcome is Wrote, nothing may be committed: the caller closes the transaction. Raises RowRejected
         when a constraint or a trigger refuses something (of one change: this one; of several: nobody can say which) and
-        PreconditionFailed when another transaction was in the way; then too the transaction is over."""
+        PreconditionFailed when another transaction was in the way; then too the transaction is over. A delete that a
+        trigger turns into a mark (a soft delete) is Wrote with the row as it is then."""
 
     def commit(self) -> None:
-        """Raises Doubt when the answer is lost, RowRejected when the server refused at COMMIT (nothing is written)."""
+        """Raises Doubt when nobody can say whether it took effect. After any other error nothing is written: RowRejected
+        or PreconditionFailed when the server refused at COMMIT, SourceUnavailable when it was too late to send it."""
 
     def close(self) -> None:
         """Rolls back what was not committed. Never raises."""

@@ -215,8 +215,8 @@ class Page:
             row = rows.get(insert.identity)
             if row is None and whole:
                 raise RowRejected(
-                    f"{self.spec.table}: a trigger gives new rows another key, or removes them: a row that is made from"
-                    " an item would not be found again",
+                    f"{self.spec.table}: a new row does not read back under the key that it was given: a trigger gives it"
+                    " another one or removes it, and a row that is made from an item would not be found again",
                     code="key_changed",
                 )
             ours = row is not None and (whole or row.version == self.name.version)
