@@ -169,8 +169,9 @@ def _equal(page: PageState, work: Work, *, adopted: bool) -> None:
 
 
 def _insert(page: PageState, work: Work, decision: InsertTheRow, judged: Judged) -> None:
-    if work.base is None and key_differs(work, page.definition):
-        # A person corrected the key before the row was made: the item stands for another row, or for a new one.
+    if work.base is None and lacks_key(work) and key_differs(work, page.definition):
+        # A person corrected the key before the row was made: the item stands for another row, or for a new one. One that
+        # was a row's before, and says so, stays that row's: the key in its column goes back.
         item_id, _ = item_of(work)
         subject = ItemSubject(list_id=page.definition.target.list_id, item_id=item_id)
         mark = Mark(subject=subject, reasons=frozenset({Reason.ITEM}), lane=work.claimed.lane)

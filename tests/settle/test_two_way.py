@@ -661,6 +661,21 @@ def test_a_key_that_is_corrected_before_its_row_was_made_names_the_other_row(nam
     quiet(named)
 
 
+def test_a_restored_item_stays_its_rows_whatever_key_a_person_typed_into_it(named: World):
+    for key in ("1", "2", "3", "4"):
+        named.source.put(key, a="x")
+    named.push()
+    [item, *_] = named.lists.items
+    named.lists.remove(item)
+    pull(named, item)
+    named.lists.restore(item)
+    named.lists.edit(item, {"ID_COL": "7"})
+    pull(named, item)
+    assert sorted(named.source.rows) == ["1", "2", "3", "4"]
+    assert named.expected() == named.items()
+    quiet(named)
+
+
 # ---- fields that flow one way
 
 
