@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from uuid import UUID
 
 from shared.core.definition import Direction, FieldMapping, SyncDefinition
@@ -14,6 +15,7 @@ from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
 from shared.core.mapping import Value
 from shared.core.reconcile import FieldConflict, Policy, Side
 from shared.core.runs import ConflictRecord, RunCounts
+from shared.core.soft_delete import cleared, marked
 from shared.core.source import DeleteRow, InsertRow, RowChange, UpdateRow
 from shared.core.values import create_fields, from_row, patch_fields, to_row
 from shared.core.wishes import REVERSAL, Wish
@@ -34,11 +36,20 @@ class Act:
     adopted: bool = False
 
 
+class RowStep(StrEnum):
+    """What becomes of a row, whatever carries it out: a row that is marked as deleted is updated, and deleted."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAct:
     """A write to a row. Its intent gets the transaction's id once there is one."""
 
     work: Work
+    step: RowStep
     change: RowChange
     values: Values
     """The values that are written, as the item has them: both sides agree on them once they are."""
@@ -191,7 +202,7 @@ def update_row(
     assert work.row is not None  # noqa: S101  a merge has both sides
     values = {no: work.item_values[no] for no in sorted(fields)}
     change = UpdateRow(op=op, identity=work.identity, version=work.row.version, values=_texts(definition, values))
-    return RowAct(work=work, change=change, values=values, conflicts=conflicts)
+    return RowAct(work=work, step=RowStep.UPDATE, change=change, values=values, conflicts=conflicts)
 
 
 def restore_row(work: Work, definition: SyncDefinition, op: UUID, wishes: tuple[Wish, ...]) -> RowAct:
@@ -199,37 +210,46 @@ def restore_row(work: Work, definition: SyncDefinition, op: UUID, wishes: tuple[
     assert work.row is not None  # noqa: S101  a merge has both sides
     texts = _texts(definition, {wish.no: wish.value for wish in wishes})
     change = UpdateRow(op=op, identity=work.identity, version=work.row.version, values=texts)
-    return RowAct(work=work, change=change, values={}, conflicts=(), wishes=wishes)
+    return RowAct(work=work, step=RowStep.UPDATE, change=change, values={}, conflicts=(), wishes=wishes)
 
 
 def insert_row(
     work: Work, definition: SyncDefinition, policy: Policy, op: UUID, conflicts: tuple[FieldConflict, ...]
 ) -> RowAct:
-    """The fields that flow to rows; what is only pushed is left to the database's defaults."""
+    """The fields that flow to rows; what is only pushed is left to the database's defaults. A row that is marked as
+    deleted loses its mark."""
     values = {no: value for no, value in work.item_values.items() if policy.flows[no] in (Flow.BOTH, Flow.TO_ROW)}
-    change = InsertRow(op=op, identity=work.identity, values=_texts(definition, values))
-    return RowAct(work=work, change=change, values=values, conflicts=conflicts)
+    texts, marker = _texts(definition, values), definition.source.soft_delete_column
+    change: RowChange = InsertRow(op=op, identity=work.identity, values=texts)
+    if work.row is not None and marker is not None:
+        texts |= cleared(marker)
+        change = UpdateRow(op=op, identity=work.identity, version=work.row.version, values=texts)
+    return RowAct(work=work, step=RowStep.INSERT, change=change, values=values, conflicts=conflicts)
 
 
-def delete_row(work: Work, op: UUID, conflicts: tuple[FieldConflict, ...]) -> RowAct:
+def delete_row(
+    work: Work, definition: SyncDefinition, op: UUID, at: Moment, conflicts: tuple[FieldConflict, ...]
+) -> RowAct:
+    """Where the definition has a soft-delete column the row is marked, and stays."""
     assert work.row is not None  # noqa: S101  there is a row to delete
-    change = DeleteRow(op=op, identity=work.identity, version=work.row.version)
-    return RowAct(work=work, change=change, values={}, conflicts=conflicts)
+    version, marker = work.row.version, definition.source.soft_delete_column
+    change: RowChange = DeleteRow(op=op, identity=work.identity, version=version)
+    if marker is not None:
+        change = UpdateRow(op=op, identity=work.identity, version=version, values=marked(marker, at.now))
+    return RowAct(work=work, step=RowStep.DELETE, change=change, values={}, conflicts=conflicts)
 
 
 def row_intent(act: RowAct, transaction: str, at: Moment) -> Intent:
     """The intent of a row write, once its transaction has an id that lasts."""
-    match act.change:
-        case InsertRow():
-            kind, guard = IntentKind.INSERT_ROW, None
-        case UpdateRow(version=version):
-            kind, guard = IntentKind.UPDATE_ROW, version
-        case DeleteRow(version=version):
-            kind, guard = IntentKind.DELETE_ROW, version
+    kinds = {
+        RowStep.INSERT: IntentKind.INSERT_ROW,
+        RowStep.UPDATE: IntentKind.UPDATE_ROW,
+        RowStep.DELETE: IntentKind.DELETE_ROW,
+    }
     return Intent(
         op=act.change.op,
-        kind=kind,
-        guard=guard,
+        kind=kinds[act.step],
+        guard=None if isinstance(act.change, InsertRow) else act.change.version,
         digests={no: value.digest for no, value in act.values.items()},
         expires_at=at.now + at.surface,
         transaction=transaction,

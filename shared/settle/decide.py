@@ -6,6 +6,7 @@ from dataclasses import replace
 from shared.core.definition import DeletePolicy, FieldMapping, LeftScope, SyncDefinition
 from shared.core.errors import RowRejected, Unrepresentable
 from shared.core.ids import Digest, FieldNo, key_texts
+from shared.core.keys import pulled_key
 from shared.core.ledger import EntryState, IntentKind
 from shared.core.mapping import item_values, row_values
 from shared.core.reconcile import Decision, Policy, Reading, reconcile
@@ -35,8 +36,8 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
             state=work.state,
             base=work.base,
             row=_digests(work.row_values) if present else None,
-            row_left_out=row is not None and not present,
-            row_kept=_kept(work),
+            row_left_out=row is not None and not present and not row.soft_deleted,
+            row_kept=_kept(work, definition),
             item=_item_digests(work),
             ours=_ours(work),
             item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
@@ -50,26 +51,20 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     )
 
 
-def _kept(work: Work) -> bool:
-    """Whether the row was left without an item when it was as it is now."""
+def _kept(work: Work, definition: SyncDefinition) -> bool:
+    """Whether the row was left without an item when it was as it is now, and under the same fields."""
     known = work.known
     return (
         known is not None
         and known.state is work.state is EntryState.TOMBSTONE
         and work.row is not None
         and known.stamp == work.row.stamp
+        and known.mapping_fingerprint == definition.mapping_fingerprint
     )
 
 
 def key_fields(definition: SyncDefinition) -> tuple[FieldMapping, ...] | None:
-    """For each key column the field that takes it from an item; None: not every key column has one."""
-    found = []
-    for column in definition.source.key.columns:
-        mapping = next((m for m in definition.fields if m.source.name == column.name and m.pulls), None)
-        if mapping is None:
-            return None
-        found.append(mapping)
-    return tuple(found)
+    return pulled_key(definition.source.key.columns, definition.fields)
 
 
 def key_differs(work: Work, definition: SyncDefinition) -> bool:

@@ -106,7 +106,7 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case DeleteTheItem(ghost=ghost) if ghost or work.claimed.approved or work.delete_allowed:
             judged.items.append(delete(work, definition, page.op(), page.at(), decision.conflicts))
         case DeleteTheRow(conflicts=conflicts) if work.claimed.approved or work.delete_allowed:
-            judged.rows.append(delete_row(work, page.op(), conflicts))
+            judged.rows.append(delete_row(work, definition, page.op(), page.at(), conflicts))
         case DeleteTheItem() | DeleteTheRow():
             judged.deletes.append((work, decision))
         case Retire():
@@ -217,7 +217,7 @@ def _guard(page: PageState, judged: Judged) -> None:
             case DeleteTheItem(conflicts=conflicts):
                 judged.items.append(delete(work, page.definition, page.op(), page.at(), conflicts))
             case DeleteTheRow(conflicts=conflicts):
-                judged.rows.append(delete_row(work, page.op(), conflicts))
+                judged.rows.append(delete_row(work, page.definition, page.op(), page.at(), conflicts))
     if judged.deletes[allowed:]:
         verdict = judge_deletes(len(judged.deletes), allowed, {"limit": limit})
         page.tools.holds.open(page.definition.id, request_of(verdict), page.job.run)

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 from shared.core.backlog import Observation, Reason
 from shared.core.definition import TargetList
+from shared.core.flows import Flow
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, IntentKind
+from shared.core.reconcile import Policy
 from shared.ports import ListStore
 from shared.settle.work import Work
 
@@ -33,6 +35,16 @@ def must_look(work: Work) -> bool:
     if entry.state is EntryState.CREATING and entry.item_id is None:
         return False  # every create that was recorded is known to have had no effect
     return entry.state is not EntryState.SETTLED or entry.etag is None
+
+
+def knows_too_little(work: Work, policy: Policy) -> bool:
+    """Whether the ledger has nothing to say about a field that may flow to the row: the item may have a value there that
+    nobody has looked at since the field was mapped."""
+    entry = work.known
+    if entry is None or entry.state is not EntryState.SETTLED:
+        return False
+    base = entry.base or {}
+    return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
 
 
 def observe(work: Work, observations: Mapping[bytes, Observation]) -> bool:

@@ -25,7 +25,7 @@ from shared.core.source import Row
 from shared.settle.holds import hold_for
 from shared.settle.job import Job, PageResult, Tools
 from shared.settle.judge import judge
-from shared.settle.look import learn, look, must_look, observe, still_typing
+from shared.settle.look import knows_too_little, learn, look, must_look, observe, still_typing
 from shared.settle.page_state import PageState, Rounds, Steps
 from shared.settle.recover import compare, recover
 from shared.settle.strays import settle_strays
@@ -69,7 +69,7 @@ def _settle(page: PageState) -> Steps:
         for claimed in page.claim.subjects:
             if isinstance(claimed.subject, RowSubject):
                 work = start(claimed, entries.get(claimed.subject.identity))
-                work.look = must_look(work)
+                work.look = must_look(work) or knows_too_little(work, page.policy)
                 pending.append(work)
         _wishes(page, pending)
         for _ in range(page.limits.rounds):

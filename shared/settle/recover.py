@@ -55,7 +55,7 @@ def compare(work: Work, digests_of: RowDigests) -> None:
 
 def _stands(row: Row | None, intent: Intent, digests_of: RowDigests) -> bool:
     if intent.kind is IntentKind.DELETE_ROW:
-        return row is None
+        return row is None or row.soft_deleted
     if row is None:
         return False
     digests = digests_of(row)

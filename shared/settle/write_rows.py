@@ -19,9 +19,9 @@ from shared.core.ledger import EntryState, Intent, Provenance
 from shared.core.mapping import row_values
 from shared.core.reconcile import Side
 from shared.core.runs import RunCounts
-from shared.core.source import Busy, DeleteRow, InsertRow, Moved, Row, RowOutcome, UpdateRow, Wrote
+from shared.core.source import Busy, InsertRow, Moved, Row, RowOutcome, Wrote
 from shared.ports import IntentUpdate, RowTransaction
-from shared.settle.acts import RowAct, overwritten, records, row_intent
+from shared.settle.acts import RowAct, RowStep, overwritten, records, row_intent
 from shared.settle.entries import bound
 from shared.settle.holds import hold_for
 from shared.settle.page_state import PageState
@@ -205,10 +205,10 @@ def _others(group: list[RowAct], done: list[RowAct]) -> list[list[RowAct]]:
 def _unwanted(act: RowAct, outcome: RowOutcome) -> tuple[str, str] | None:
     """Why a write that would work is not committed: code and words. A row that was inserted for an item and is not in the
     filter would take the item with it; so would one that a trigger removes at once."""
-    match act.change, outcome:
-        case InsertRow() | UpdateRow(), Wrote(row=None):
+    match act.step, outcome:
+        case RowStep.INSERT | RowStep.UPDATE, Wrote(row=None):
             return "row_not_written", "a trigger of the database removes this row as soon as it is written"
-        case InsertRow(), Wrote(row=Row(in_scope=False) | Row(soft_deleted=True)):
+        case RowStep.INSERT, Wrote(row=Row(in_scope=False) | Row(soft_deleted=True)):
             return "out_of_scope", "the new row would not match the definition's filter"
         case _:
             return None
@@ -223,13 +223,13 @@ def _landed(page: PageState, act: RowAct, intent: Intent, row: Row | None, half:
     work.wrote_row = Provenance.PULL
     work.met += [wish.conflict for wish in act.wishes]
     work.quarrels = work.quarrels or any(conflict.winner is Side.ITEM for conflict in act.conflicts)
-    if isinstance(act.change, DeleteRow):
+    if act.step is RowStep.DELETE:
         work.counts += RunCounts(rows_deleted=1)
         work.base, work.state, work.row = None, EntryState.TOMBSTONE, row
         half.written.append(work)
         return
     work.counts += RunCounts(
-        rows_inserted=int(isinstance(act.change, InsertRow)), rows_updated=int(isinstance(act.change, UpdateRow))
+        rows_inserted=int(act.step is RowStep.INSERT), rows_updated=int(act.step is RowStep.UPDATE)
     )
     work.base = {**(work.base or {}), **intent.digests}
     work.state, work.row = EntryState.SETTLED, row
