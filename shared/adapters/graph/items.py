@@ -265,6 +265,8 @@ class SharePointLists:
             raise DeltaExpired("SharePoint does not know this delta token any more; the whole list has to be compared.")
         if answer.status in (404, 501):
             Presence(self._client, target).require()
+            if token not in (None, LATEST):
+                raise DeltaExpired("SharePoint does not find what this delta token leads to; the list is there.")
             raise ConfigurationError("This cloud has no delta for lists; use enumeration.", code="delta_unavailable")
         body = self._client.expect(answer)
         entries = delta_entries(body, target.key_column)

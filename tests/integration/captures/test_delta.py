@@ -51,12 +51,15 @@ def test_an_observation_is_numbered_as_its_mark_and_orders_confirmations(world: 
     landed = world.settled(1)
     world.begin()
     world.bench.edit(landed.item_id, {"Title": "by hand"})
-    asked = []
+    asked = [world.backlog.next_number()]
     world.lists.before_delta = lambda _token: asked.append(world.backlog.next_number())
-    seen = observed(world.changes())[row(1).key]
+    report = drive(world.delta())
+    while not report.observations:
+        report = drive(world.delta())
+    seen = report.observations[row(1).key]
     (claimed,) = claim(world.backlog, world.definition.id).subjects
     assert seen.number == claimed.number
-    assert any(seen.since < number for number in asked)
+    assert asked[-2] < seen.since < asked[-1]
     assert seen.since < seen.number
 
 

@@ -630,6 +630,43 @@ def test_a_delta_that_is_not_found_asks_for_the_list_first() -> None:
     assert caught.value.code == "delta_unavailable"
 
 
+@pytest.mark.parametrize("status", [404, 501])
+def test_a_token_that_leads_nowhere_while_the_list_is_there_is_a_dead_one(status: int) -> None:
+    with pytest.raises(DeltaExpired):
+        paged(answer(status, error("itemNotFound")), {"id": LIST}).lists.delta(TARGET, DELTA)
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_a_cloud_without_delta_says_so_when_there_is_no_token_yet(status: int) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        paged(answer(status, error("notSupported")), {"id": LIST}).lists.delta(TARGET, "latest")
+    assert caught.value.code == "delta_unavailable"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(410, error("resyncRequired")),
+        answer(410),
+        answer(400, error("invalidRequest")),
+        answer(404, error("syncStateNotFound")),
+    ],
+)
+def test_a_link_to_a_page_of_the_list_that_is_gone_asks_to_begin_anew(response: httpx.Response) -> None:
+    with pytest.raises(DeltaExpired) as caught:
+        paged(response).lists.enumerate(TARGET, f"{ROOT}{ITEMS}?$skiptoken=2")
+    assert caught.value.code == "page_expired"
+
+
+def test_an_enumeration_asks_for_the_key_and_tells_no_values() -> None:
+    keyed = shown(1)
+    keyed["fields"] = {"SyncBridgeKey": "ab"}
+    world = paged({"value": [keyed, {**shown(2), "fields": {}}, {"id": "3", "eTag": f'"{GUID},1"'}]})
+    page = world.lists.enumerate(TARGET, None)
+    assert [(entry.keyless, entry.item) for entry in page.entries] == [(False, None), (True, None), (False, None)]
+    assert "fields($select=SyncBridgeKey)" in world.requests[0].url.params["$expand"]
+
+
 def test_an_enumeration_ends_without_a_token() -> None:
     world = paged(
         {"value": [shown(1), shown(2)], "@odata.nextLink": f"{ROOT}{ITEMS}?$skiptoken=2"}, {"value": [shown(3)]}
