@@ -32,6 +32,9 @@ def settle_strays(page: PageState, claimed: Sequence[Claimed]) -> Iterator[Confi
         # The row's own look tells the rest: this subject only says that there is something to see.
         yield Confirmation(claimed=wanted[item_id], marks=(_row_mark(wanted[item_id], entry, None),))
     unknown = {item_id: subject for item_id, subject in wanted.items() if item_id not in bound}
+    for conclusion in _seen_by_the_capture(page, unknown):
+        del unknown[_item_of(conclusion)]
+        yield conclusion
     if not unknown:
         return
     there: dict[ItemId, Item] = {}
@@ -47,6 +50,30 @@ def settle_strays(page: PageState, claimed: Sequence[Claimed]) -> Iterator[Confi
             case Looked():
                 yield _gone(unknown[item_id], page.limits.lease)
     yield from _known_by_key(page, unknown, there)
+
+
+def _seen_by_the_capture(page: PageState, claimed: Mapping[ItemId, Claimed]) -> list[Confirmation]:
+    """Items that carry the key of a row, as the capture has read them: mostly ours, told by the list before the ledger knew.
+    The row's own look tells the rest, so no reading is needed here."""
+    seen = {
+        item_id: observation.item
+        for item_id, subject in claimed.items()
+        if (observation := page.job.observations.get(subject.subject.key)) is not None
+        and observation.number == subject.number
+    }
+    keyed = {item_id: key for item_id, item in seen.items() if (key := _hash(item)) is not None}
+    by_hash = page.tools.ledger.by_hashes(page.definition.id, list(keyed.values())) if keyed else {}
+    return [
+        Confirmation(claimed=claimed[item_id], marks=(_row_mark(claimed[item_id], entry, seen[item_id]),))
+        for item_id, key in keyed.items()
+        if (entry := by_hash.get(key)) is not None and entry.item_id in (None, item_id)
+    ]
+
+
+def _item_of(conclusion: Confirmation) -> ItemId:
+    subject = conclusion.claimed.subject
+    assert isinstance(subject, ItemSubject)  # noqa: S101  strays are items
+    return subject.item_id
 
 
 def _gone(claimed: Claimed, lease: timedelta) -> Confirmation:

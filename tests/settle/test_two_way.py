@@ -21,6 +21,7 @@ from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_
 from shared.core.items import Item, Looked
 from shared.core.ledger import EntryState, Provenance
 from shared.core.source import SourceType
+from shared.usecases.steps import drive
 from tests.fakes.lists import lost_after, lost_before
 from tests.settle.world import World, column, mapping
 
@@ -770,6 +771,31 @@ def observed(world: World, item: ItemId) -> Item:
     assert isinstance(look, Looked)
     assert look.item is not None
     return look.item
+
+
+def test_an_item_of_ours_that_the_list_tells_before_the_ledger_knows_costs_no_reading(world: World):
+    identity = world.source.put("1", a="x")
+    world.scan()
+    world.die_at(Boundary.SENT)
+    [item] = world.lists.items
+    since = world.backlog.next_number()
+    seen = observed(world, item)
+    see(world, item)
+    number = world.sql.execute("select number from syncbridge.sync_backlog where sp_item_id is not null").fetchall()[0][
+        0
+    ]
+    subject = ItemSubject(list_id=world.definition.target.list_id, item_id=item)
+    reads = world.lists.reads
+    world.observations = {subject.key: Observation(item=seen, number=number, since=since)}
+    drive(world.worker())
+    assert world.lists.reads == reads
+    assert [identity] == [row[0] for row in world.backlog_rows()], "its row is looked at instead"
+    world.wait(61)
+    world.settle()
+    assert list(world.lists.items) == [item]
+    world.wait(301)  # until then the create could have surfaced once more
+    world.settle()
+    quiet(world)
 
 
 def test_a_half_typed_item_rests_for_the_time_that_the_definition_asks_for(metastore: str):
