@@ -72,7 +72,11 @@ class PageState:
         self._unsettled(work, Confirmation(claimed=work.claimed, park=parking), RunCounts(items_failed=1))
 
     def await_approval(self, work: Work, reason: str) -> None:
-        waiting = Confirmation(claimed=work.claimed, await_approval=True, await_reason=reason)
+        """A person's word is then about this side, and marks that say the same of it do not end the wait."""
+        gone = Reason.ITEM_GONE if work.item_read and work.item is None else Reason.ROW_GONE
+        waiting = Confirmation(
+            claimed=work.claimed, await_approval=True, await_reason=reason, add_reasons=frozenset({gone})
+        )
         self._unsettled(work, waiting, RunCounts(awaiting_approval=1))
 
     def later(self, work: Work, due_in: timedelta, reason: Reason | None) -> None:

@@ -321,3 +321,21 @@ def test_numbers_put_aside_order_pages_against_marks(backlog, definition):
     claimed = claim_one(backlog, definition, 1)
 
     assert before < claimed.number < backlog.next_number()
+
+
+@pytest.mark.parametrize("gone", [Reason.ROW_GONE, Reason.ITEM_GONE])
+def test_what_waits_for_approval_has_the_reasons_that_it_waits_for(backlog, ledger, definition, sql, gone):
+    claimed = claim_one(backlog, definition, 1, Reason.SCAN, Reason.ITEM, Reason.ITEM_GONE, Reason.ROW_GONE)
+
+    confirm(ledger, definition, claimed, await_approval=True, add_reasons=frozenset({gone}))
+
+    assert (backlog_row(sql, 1)["state"], backlog_row(sql, 1)["reasons"]) == ("AWAITING_APPROVAL", [gone])
+
+
+def test_what_was_marked_before_it_could_wait_keeps_every_reason(backlog, ledger, definition, sql):
+    claimed = claim_one(backlog, definition, 1, Reason.SCAN)
+    backlog.mark(definition, [mark(1, Reason.ITEM)])
+
+    confirm(ledger, definition, claimed, await_approval=True, add_reasons=frozenset({Reason.ROW_GONE}))
+
+    assert (backlog_row(sql, 1)["state"], backlog_row(sql, 1)["reasons"]) == ("DUE", ["ITEM", "ROW_GONE", "SCAN"])

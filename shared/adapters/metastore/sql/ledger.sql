@@ -113,12 +113,14 @@ delete from syncbridge.sync_backlog b
  where b.sync_def_id = %(definition)b::uuid and b.subject_hash = any(%(hashes)b::bytea[]) and b.claim = %(token)b::uuid
 
 -- conclude --
--- Gives back claims with what was concluded: due (again, or later), parked, or waiting for a person.
+-- Gives back claims with what was concluded: due (again, or later), parked, or waiting for a person. What waits has the
+-- reasons that it waits for, and no others: they say which side a rejection is about.
 update syncbridge.sync_backlog b
    set claim = null, claimed_until = null, state = case when u.state = 'DUE' then b.state else u.state end,
        due_at = case when u.due_in is null then b.due_at
                      when u.due_in = 'infinity' then 'infinity' else now() + make_interval(secs => u.due_in) end,
        reasons = case when u.reasons = '' then b.reasons
+                      when u.state = 'AWAITING_APPROVAL' then string_to_array(u.reasons, ',')
                       else array(select distinct r from unnest(b.reasons || string_to_array(u.reasons, ',')) as r order by r) end,
        attempts = case u.attempt when 'SETTLED' then 0 when 'FAILED' then b.attempts + 1 else b.attempts end,
        reason_code = case u.attempt when 'SETTLED' then null else coalesce(u.code, b.reason_code) end,
