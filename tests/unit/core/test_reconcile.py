@@ -115,6 +115,34 @@ def test_a_persons_edit_that_a_delete_takes_along_is_logged():
     assert [ONE] == [conflict.no for conflict in decision.conflicts]
 
 
+@pytest.mark.parametrize("base", [{ONE: digest("a")}, {ONE: digest("a"), TWO: digest("a")}], ids=["unread", "older"])
+def test_what_the_list_notes_by_itself_is_nobodys_edit_against_a_delete(base: dict[FieldNo, Digest]):
+    policy = Policy(flows={ONE: Flow.BOTH, TWO: Flow.TO_ROW}, writes_rows=True, system=frozenset({TWO}))
+    noted = {ONE: digest("a"), TWO: digest("b")}
+    reading = Reading(state=EntryState.SETTLED, base=base, row=None, item=noted)
+    assert "DeleteTheItem" == type(reconcile(reading, policy)).__name__
+    typed = replace(reading, item={**noted, ONE: digest("c")})
+    assert "InsertTheRow" == type(reconcile(typed, policy)).__name__
+
+
+def test_a_late_creation_for_a_row_that_is_gone_is_a_ghost_whatever_the_list_notes_by_itself():
+    policy = Policy(
+        flows={ONE: Flow.BOTH, TWO: Flow.TO_ROW},
+        foreign=ForeignPolicy.INSERT,
+        writes_rows=True,
+        system=frozenset({TWO}),
+    )
+    reading = Reading(
+        state=EntryState.TOMBSTONE,
+        base=None,
+        row=None,
+        item={ONE: digest("a"), TWO: digest("b")},
+        ours={ONE: frozenset({digest("a")})},
+        created_by_us=True,
+    )
+    assert "DeleteTheItem" == type(reconcile(reading, policy)).__name__
+
+
 def test_an_approved_delete_is_done():
     policy = Policy(flows={ONE: Flow.TO_ITEM}, row_deleted=DeletePolicy.APPROVE)
     reading = Reading(state=EntryState.SETTLED, base=held("a"), row=None, item=held("a"))
