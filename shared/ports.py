@@ -300,6 +300,10 @@ class Backlog(Protocol):
 
     def counts(self, definition: DefinitionId) -> BacklogCounts: ...
 
+    def peek(self, definition: DefinitionId, *, after: bytes | None, limit: int) -> Sequence[Claimed]:
+        """Subjects that are to be settled, now or later, in the order of their hash; claimed by nobody by this. Those that
+        wait for a person are not among them."""
+
 
 class Ledger(Protocol):
     def entries(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, LedgerEntry]: ...
@@ -316,6 +320,11 @@ class Ledger(Protocol):
     def by_hashes(
         self, definition: DefinitionId, hashes: Sequence[IdentityHash]
     ) -> Mapping[IdentityHash, LedgerEntry]: ...
+
+    def bound_items(
+        self, definition: DefinitionId, list_id: ListId, *, after: ItemId | None, limit: int
+    ) -> Sequence[tuple[ItemId, Identity]]:
+        """The items that stand for rows, by id."""
 
     def stamps(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Stamp]:
         """Stamps of the entries that have one."""

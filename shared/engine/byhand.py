@@ -5,16 +5,19 @@ from typing import Any
 from uuid import UUID
 
 from shared.captures.command import mark_keys, mark_matching
+from shared.control_ports import Plan
 from shared.core.backlog import BacklogCounts, Lane, Reason
 from shared.core.errors import Conflicting
 from shared.core.estimate import Workload, estimate
 from shared.core.ids import DefinitionId, Identity, RunId
+from shared.core.record import preview
 from shared.core.runs import RunRecord, RunStatus
 from shared.core.scope import Scope
 from shared.engine.parts import Parts
 from shared.handles import ceiling_of
 from shared.usecases.conflicts import reversible
 from shared.usecases.overview import run_document
+from shared.usecases.planning import Sight, base_of, plan
 from shared.usecases.steps import drive
 
 
@@ -81,6 +84,31 @@ class ByHand(Parts):
             case _:
                 pass
         return released
+
+    def plan(self, definition: DefinitionId, *, actor: str) -> Plan:
+        """What the next runs would do, kept. Also for a draft, whose list is not there yet."""
+        record, stores = self.stores.definitions.get(definition), self.stores
+        connection, instance, spec = self.connection_of(record), self.instance_of(record), preview(record)
+        there = record.target.list_id is not None
+        sight = Sight(
+            source=self.sources.tables(instance),
+            rows=self.sources.writer(instance),
+            scans=stores.scans,
+            ledger=stores.ledger,
+            backlog=stores.backlog,
+            cursors=stores.cursors,
+            lists=self.graphs.lists(self.graphs.client(connection, Lane.PEOPLE), spec) if there else None,
+        )
+        document = plan(spec, RunId(self.ids.uuid()), sight, ceiling_of(connection))
+        kept = Plan(
+            id=self.ids.uuid(),
+            definition=record.id,
+            document=document,
+            base=base_of(spec, document),
+            created_by=actor,
+        )
+        stores.plans.add(kept)
+        return kept
 
     def reverse_conflict(self, conflict: UUID, *, actor: str) -> list[UUID]:
         """The value that lost is wanted back; the next run writes it, to both sides, as a new edit. The conflicts that

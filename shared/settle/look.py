@@ -8,7 +8,7 @@ from shared.core.definition import TargetList
 from shared.core.flows import Flow
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
-from shared.core.ledger import EntryState, IntentKind
+from shared.core.ledger import EntryState, IntentKind, LedgerEntry
 from shared.core.reconcile import Policy
 from shared.ports import ListStore
 from shared.settle.work import Work
@@ -40,9 +40,11 @@ def must_look(work: Work) -> bool:
 def knows_too_little(work: Work, policy: Policy) -> bool:
     """Whether the ledger has nothing to say about a field that may flow to the row: the item may have a value there that
     nobody has looked at since the field was mapped."""
-    entry = work.known
-    if entry is None or entry.state is not EntryState.SETTLED:
-        return False
+    return work.known is not None and work.known.state is EntryState.SETTLED and lacks_agreement(work.known, policy)
+
+
+def lacks_agreement(entry: LedgerEntry, policy: Policy) -> bool:
+    """Whether a field that may flow to the row has no base."""
     base = entry.base or {}
     return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from shared.core.backlog import Claimed, Mark, Reason
-from shared.core.definition import FieldMapping, ForeignPolicy
+from shared.core.definition import FieldMapping, ForeignPolicy, SyncDefinition
 from shared.core.errors import RowRejected
 from shared.core.ids import Identity, IdentityHash, ItemId, ItemSubject, RowSubject
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, LedgerEntry
 from shared.core.values import from_item, to_row
-from shared.ports import Binding, Confirmation, Parking
+from shared.ports import Binding, Confirmation, Parking, RowWriter
 from shared.settle.decide import key_fields
 from shared.settle.look import resting
 from shared.settle.page_state import PageState
@@ -61,7 +61,7 @@ def _seen_by_the_capture(page: PageState, claimed: Mapping[ItemId, Claimed]) -> 
         if (observation := page.job.observations.get(subject.subject.key)) is not None
         and observation.number == subject.number
     }
-    keyed = {item_id: key for item_id, item in seen.items() if (key := _hash(item)) is not None}
+    keyed = {item_id: key for item_id, item in seen.items() if (key := keyed_hash(item)) is not None}
     by_hash = page.tools.ledger.by_hashes(page.definition.id, list(keyed.values())) if keyed else {}
     return [
         Confirmation(claimed=claimed[item_id], marks=(_row_mark(claimed[item_id], entry, seen[item_id]),))
@@ -87,7 +87,7 @@ def _known_by_key(
     page: PageState, claimed: Mapping[ItemId, Claimed], items: Mapping[ItemId, Item]
 ) -> Iterator[Confirmation]:
     """Items that carry a sync key which the ledger knows; the others are nobody's."""
-    keyed = {item_id: key for item_id, item in items.items() if (key := _hash(item)) is not None}
+    keyed = {item_id: key for item_id, item in items.items() if (key := keyed_hash(item)) is not None}
     by_hash = page.tools.ledger.by_hashes(page.definition.id, list(keyed.values()))
     nobodys: dict[ItemId, Item] = {}
     for item_id, item in items.items():
@@ -121,7 +121,7 @@ def _bindings(
         for (item_id, item), identity in zip(items.items(), reserved, strict=True):
             yield _bind(page, claimed[item_id], item, identity, None)
         return
-    named, problems = _named(page, fields, items)
+    named, problems = named_rows(page.definition, page.tools.rows, fields, items)
     for item_id, parking in problems.items():
         yield Confirmation(claimed=claimed[item_id], remove_mark=False, park=parking)
     entries = page.tools.ledger.entries(page.definition.id, list(named.values()))
@@ -136,13 +136,13 @@ def _bindings(
             yield _bind(page, claimed[item_id], items[item_id], identity, entry)
 
 
-def _named(
-    page: PageState, fields: Sequence[FieldMapping], items: Mapping[ItemId, Item]
+def named_rows(
+    definition: SyncDefinition, rows: RowWriter, fields: Sequence[FieldMapping], items: Mapping[ItemId, Item]
 ) -> tuple[dict[ItemId, Identity], dict[ItemId, Parking]]:
     """The identities that the items' key columns name, as the database prints them."""
     texts: dict[ItemId, list[str]] = {}
     problems: dict[ItemId, Parking] = {}
-    zone = page.definition.target.zone
+    zone = definition.target.zone
     for item_id, item in items.items():
         try:
             values = [(mapping, from_item(mapping, item.fields, zone)) for mapping in fields]
@@ -153,11 +153,11 @@ def _named(
             texts[item_id] = [str(to_row(mapping, value)) for mapping, value in values]
         except RowRejected as rejected:
             problems[item_id] = _unusable(rejected.message)
-    printed = page.tools.rows.identities(page.definition.source, list(texts.values())) if texts else []
+    printed = rows.identities(definition.source, list(texts.values())) if texts else []
     named: dict[ItemId, Identity] = {}
     for item_id, identity in zip(texts, printed, strict=True):
         if identity is None:
-            columns = ", ".join(f"{key.name} ({key.type.declared})" for key in page.definition.source.key.columns)
+            columns = ", ".join(f"{key.name} ({key.type.declared})" for key in definition.source.key.columns)
             problems[item_id] = _unusable(f"what the list has is no value for the key {columns}")
         else:
             named[item_id] = identity
@@ -197,23 +197,23 @@ def _row_mark(claimed: Claimed, entry: LedgerEntry, item: Item | None) -> Mark:
     )
 
 
+SECOND_ITEM = Parking(
+    code="second_item",
+    message="a second item carries the key of a row that already has one; it is never pushed or pulled",
+    retry_in=timedelta(hours=1),
+)
+
+
 def _second_item(claimed: Claimed) -> Confirmation:
-    return Confirmation(
-        claimed=claimed,
-        remove_mark=False,
-        park=Parking(
-            code="second_item",
-            message="a second item carries the key of a row that already has one; it is never pushed or pulled",
-            retry_in=timedelta(hours=1),
-        ),
-    )
+    return Confirmation(claimed=claimed, remove_mark=False, park=SECOND_ITEM)
 
 
 def _unusable(message: str) -> Parking:
     return Parking(code="key_unusable", message=message, retry_in=timedelta(hours=1))
 
 
-def _hash(item: Item) -> IdentityHash | None:
+def keyed_hash(item: Item) -> IdentityHash | None:
+    """The identity that the item's sync key names; None: it carries none."""
     try:
         raw = bytes.fromhex(item.sync_key or "")
     except ValueError:

@@ -10,7 +10,7 @@ import pytest
 from shared.core.definition import DeletePolicy, LeftScope
 from shared.core.estimate import Ceiling
 from shared.core.ids import RunId
-from shared.usecases.planning import plan
+from shared.usecases.planning import Sight, plan
 from tests.settle.world import World
 
 pytestmark = pytest.mark.slow
@@ -25,15 +25,16 @@ def world(metastore: str) -> Iterator[World]:
 
 
 def planned(world: World) -> dict[str, Any]:
-    return plan(
-        world.definition,
-        RunId(uuid4()),
+    sight = Sight(
         source=world.source,
+        rows=world.rows,
         scans=world.scans,
         ledger=world.ledger,
+        backlog=world.backlog,
+        cursors=world.cursors,
         lists=world.lists,
-        ceiling=CEILING,
     )
+    return plan(world.definition, RunId(uuid4()), sight, CEILING)
 
 
 def some(counts: dict[str, int]) -> dict[str, int]:

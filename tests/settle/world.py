@@ -12,6 +12,7 @@ import psycopg
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.codec import dumps
 from shared.adapters.metastore.conflicts import ConflictStore
+from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.scans import ScanStore
@@ -118,6 +119,7 @@ class World:
         self.sql = psycopg.connect(metastore, autocommit=True)
         self.backlog, self.ledger = BacklogStore(self.store), LedgerStore(self.store)
         self.scans, self.log = ScanStore(self.store), ConflictStore(self.store)
+        self.cursors = CursorStore(self.store)
         self.source, self.lists, self.holds = FakeSource(), FakeLists(), NotedHolds()
         self.rows = FakeWriter(self.source)
         self.observations: Mapping[bytes, Observation] = {}

@@ -16,20 +16,17 @@ from functions.api.schemas import (
     PoliciesOut,
     StateChange,
 )
-from shared.control_ports import Plan
-from shared.core.backlog import Lane, Reason
+from shared.core.backlog import Reason
 from shared.core.definition import DefinitionState, GuardSettings
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
-from shared.core.ids import ConnectionId, DefinitionId, InstanceId, RunId, SiteId
+from shared.core.ids import ConnectionId, DefinitionId, InstanceId, SiteId
 from shared.core.policies import policies_of
 from shared.core.problems import Problem
-from shared.core.record import DefinitionRecord, preview
+from shared.core.record import DefinitionRecord
 from shared.core.source import TableRef
 from shared.engine import Engine
-from shared.handles import ceiling_of
 from shared.usecases import definitions as life
-from shared.usecases.planning import base_of, plan
 
 Fate = Literal["keep", "forget"]
 
@@ -129,32 +126,10 @@ def versions(definition_id: UUID, engine: TheEngine) -> list[dict[str, Any]]:
 
 @router.post("/{definition_id}/plan")
 def make_plan(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
-    """What a push would do: counts, samples, RU, minutes at this tenant's tier, what the guards would say. Writes to
-    neither side. Also for a draft, whose list is not there yet."""
-    record = engine.stores.definitions.get(DefinitionId(definition_id))
-    connection = engine.connection_of(record)
-    spec = preview(record)
-    lists = None
-    if record.target.list_id is not None:
-        lists = engine.graphs.lists(engine.graphs.client(connection, Lane.PEOPLE), spec)
-    document = plan(
-        spec,
-        RunId(engine.ids.uuid()),
-        source=engine.sources.tables(engine.instance_of(record)),
-        scans=engine.stores.scans,
-        ledger=engine.stores.ledger,
-        lists=lists,
-        ceiling=ceiling_of(connection),
-    )
-    kept = Plan(
-        id=engine.ids.uuid(),
-        definition=record.id,
-        document=document,
-        base=base_of(spec, document),
-        created_by=actor,
-    )
-    engine.stores.plans.add(kept)
-    return {"id": str(kept.id), **document}
+    """What the next runs would do: counts for both sides, conflicts with who would win, samples, RU, minutes at this
+    tenant's tier, what the guards would say. Writes to neither side. Also for a draft, whose list is not there yet."""
+    kept = engine.plan(DefinitionId(definition_id), actor=actor)
+    return {"id": str(kept.id), **kept.document}
 
 
 @router.get("/{definition_id}/plans/{plan_id}")

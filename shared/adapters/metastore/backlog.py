@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -70,22 +71,15 @@ class BacklogStore:
             if not rows:
                 now = _one(connection.execute(SQL["now"]))[0]
                 return Claim(token=token, subjects=(), now=now, until=now + lease, due_left=left)
-        subjects = tuple(
-            Claimed(
-                subject=subject_of(kind, identity, list_id, item_id),
-                number=MarkNumber(number),
-                reasons=frozenset(map(_REASONS.__getitem__, reasons)),
-                lane=Lane(lane),
-                token=token,
-                takeover=takeover,
-                attempts=attempts,
-                news=None if news is None else ETag(news),
-                approved=approved,
-            )
-            for kind, identity, list_id, item_id, number, reasons, lane, takeover, attempts, news, approved, *_ in rows
-        )
+        subjects = tuple(_claimed(row, token) for row in rows)
         *_, now, until = rows[0]
         return Claim(token=token, subjects=subjects, now=now, until=until, due_left=left)
+
+    def peek(self, definition: DefinitionId, *, after: bytes | None, limit: int) -> Sequence[Claimed]:
+        values = {"definition": definition, "after": after or b"", "limit": limit}
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["peek"], values).fetchall()
+        return [_claimed(row, ClaimToken(UUID(int=0))) for row in rows]
 
     def still_held(self, definition: DefinitionId, token: ClaimToken, subjects: Sequence[Claimed]) -> frozenset[bytes]:
         parameters = {"definition": definition, "token": token, "hashes": [claimed.subject.key for claimed in subjects]}
@@ -126,6 +120,21 @@ class BacklogStore:
             next_due_at=next_due,
             oldest_marked_at=oldest,
         )
+
+
+def _claimed(row: tuple[Any, ...], token: ClaimToken) -> Claimed:
+    kind, identity, list_id, item_id, number, reasons, lane, takeover, attempts, news, approved, *_ = row
+    return Claimed(
+        subject=subject_of(kind, identity, list_id, item_id),
+        number=MarkNumber(number),
+        reasons=frozenset(map(_REASONS.__getitem__, reasons)),
+        lane=Lane(lane),
+        token=token,
+        takeover=takeover,
+        attempts=attempts,
+        news=None if news is None else ETag(news),
+        approved=approved,
+    )
 
 
 def insert_marks(

@@ -95,6 +95,14 @@ class LedgerStore:
         entries = (entry for _, entry in map(rows.entry_of, found))
         return {entry.item_id: entry for entry in entries if entry.item_id is not None}
 
+    def bound_items(
+        self, definition: DefinitionId, list_id: ListId, *, after: ItemId | None, limit: int
+    ) -> Sequence[tuple[ItemId, Identity]]:
+        values = {"definition": definition, "list": list_id, "after": after or 0, "limit": limit}
+        with self._metastore.connection() as connection:
+            found = connection.execute(SQL["bound_items"], values).fetchall()
+        return [(ItemId(item), Identity(identity)) for item, identity in found]
+
     def stamps(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Stamp]:
         parameters = {"definition": definition, "hashes": [identity_hash(identity) for identity in identities]}
         with self._metastore.connection() as connection:

@@ -70,6 +70,14 @@ select e.hash
                     where l.sync_def_id = %(definition)b::uuid and l.source_identity_hash = e.hash
                       and l.confirmed is not distinct from e.confirmed)
 
+-- peek --
+-- Subjects that are to be settled, for a plan, in the order of their hash.
+select b.subject_kind, b.source_identity, b.sp_list_id, b.sp_item_id, b.number, b.reasons, b.lane, b.claim is not null, b.attempts, b.news,
+       b.approved
+  from syncbridge.sync_backlog b
+ where b.sync_def_id = %(definition)s and b.subject_hash > %(after)s and b.state in ('DUE', 'PARKED')
+ order by b.subject_hash limit %(limit)s
+
 -- next_number --
 -- A number from the marks' sequence.
 select nextval('syncbridge.mark_numbers')

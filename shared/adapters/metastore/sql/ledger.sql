@@ -22,6 +22,13 @@ select l.source_identity, l.state, l.source_instance_id, l.sp_list_id, l.sp_item
  where l.sync_def_id = %(definition)b::uuid and l.sp_list_id = %(list)b::text and l.sp_item_id = any(%(items)b::integer[])
    and l.sp_item_id is not null and l.state = 'TOMBSTONE'
 
+-- bound_items --
+-- Items that stand for rows, by id.
+select l.sp_item_id, l.source_identity from syncbridge.sync_ledger l
+ where l.sync_def_id = %(definition)s and l.sp_list_id = %(list)s and l.sp_item_id > %(after)s and l.state <> 'TOMBSTONE'
+   and l.sp_item_id is not null
+ order by l.sp_item_id limit %(limit)s
+
 -- stamps --
 -- The stamps that rows had at their last agreement.
 select source_identity, stamp from syncbridge.sync_ledger
