@@ -8,10 +8,10 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.container import engine
-from functions.faults import describe
 from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
 from shared.core.errors import Disposition, SyncError, Transient, disposition
 from shared.core.ids import DefinitionId, RunId
+from shared.faults import describe
 
 blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.activities")

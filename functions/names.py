@@ -11,6 +11,13 @@ CONTROL_API = "control_api"
 HEALTH = "health"
 API_DOCS = "api_docs"
 API_DOCUMENT = "api_document"
+CHANGES_ARRIVED = "changes_arrived"
+CHANGES_POISONED = "changes_poisoned"
+
+CDC_CHANGES = "cdc-changes"
+"""The queue of changed keys."""
+QUEUE_CONNECTION = "SYNCBRIDGE_QUEUE_CONNECTION"
+"""The setting, or the family of settings, that the queue triggers connect by."""
 
 CONTINUE_AS_NEW_LAPS = 25
 """Settle laps in one orchestration history; its length stays bounded, whatever the backlog."""

@@ -12,11 +12,11 @@ from functions import names
 from functions.api.deps import caller
 from functions.api.problems import problem
 from functions.container import engine
-from functions.faults import describe
 from functions.starting import start_run
 from shared.core.errors import ConfigurationError, SyncError
 from shared.core.ids import DefinitionId
 from shared.core.runs import ActiveRun
+from shared.faults import describe
 from shared.usecases.runs import MANUAL
 
 blueprint = df.Blueprint()

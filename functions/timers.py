@@ -9,10 +9,10 @@ import azure.functions as func
 
 from functions import names
 from functions.container import engine
-from functions.faults import describe
 from functions.starting import Standing, instance_id, standing, start_run
 from shared.core.runs import ActiveRun
 from shared.engine import Engine
+from shared.faults import describe
 
 blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.timers")
@@ -27,6 +27,8 @@ async def schedule_tick(timer: func.TimerRequest, client: df.DurableOrchestratio
     for run in await asyncio.to_thread(bridge.unfinished_runs):
         await _carefully(_look_after(bridge, client, run))
     for run in await asyncio.to_thread(bridge.start_due_runs):
+        await _carefully(start_run(client, run))
+    for run in await asyncio.to_thread(bridge.look_after_streams):
         await _carefully(start_run(client, run))
     await asyncio.to_thread(bridge.housekeeping)
     log.debug("ticked", extra={"action": "ticked"})

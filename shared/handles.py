@@ -28,6 +28,8 @@ from shared.adapters.hosts import HostRules
 from shared.adapters.postgres.address import Address, Limits, TlsMode
 from shared.adapters.postgres.admin import PostgresAdmin
 from shared.adapters.postgres.connection import SourceDatabase
+from shared.adapters.postgres.replication import open_feed
+from shared.adapters.postgres.slots import SlotAdmin
 from shared.adapters.postgres.source import PostgresSource
 from shared.adapters.postgres.writing import PostgresWriter
 from shared.adapters.secrets import SealingKey, Secret, SecretResolver
@@ -43,7 +45,8 @@ from shared.core.catalog import (
 from shared.core.definition import SyncDefinition
 from shared.core.errors import ConfigurationError
 from shared.core.estimate import Ceiling, ceiling
-from shared.ports import Budget, Clock, IdSource
+from shared.core.replication import Lsn
+from shared.ports import Budget, ChangeFeed, Clock, IdSource
 
 T = TypeVar("T")
 
@@ -141,6 +144,13 @@ class Sources:
 
     def tables(self, instance: DatabaseInstance) -> PostgresSource:
         return PostgresSource(self.database(instance))
+
+    def slots(self, instance: DatabaseInstance) -> SlotAdmin:
+        return SlotAdmin(self.database(instance))
+
+    def feed(self, instance: DatabaseInstance, *, slot: str, at: Lsn) -> ChangeFeed:
+        """The slot's changes behind `at`, over a connection of its own."""
+        return open_feed(self.address(instance), admit=self.hosts.admit, clock=self.clock, slot=slot, at=at)
 
     def writer(self, instance: DatabaseInstance) -> PostgresWriter:
         """Beside the pool it has one connection that makes transactions' names durable; it is opened when needed."""

@@ -503,6 +503,9 @@ class Budget(Protocol):
     def take(self, ru: int, lane: Lane) -> float:
         """Seconds to wait before asking again; 0.0: granted."""
 
+    def wait(self, lane: Lane) -> float:
+        """Seconds until the lane could take something; nothing is taken."""
+
     def charge(self, ru: int) -> None:
         """RU that were spent beyond what was taken (negative: refund)."""
 

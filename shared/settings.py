@@ -70,6 +70,18 @@ DECLARED: tuple[Setting, ...] = (
         "Empty: lists are only polled.",
     ),
     Setting(
+        name="SYNCBRIDGE_QUEUE_DEPTH",
+        kind=int,
+        default="1000",
+        meaning="Messages in the queue cdc-changes beyond which the poller reads no further: the changes wait in the source.",
+    ),
+    Setting(
+        name="SYNCBRIDGE_HEALTH_ADDRESS",
+        kind=str,
+        default="127.0.0.1:8080",
+        meaning="Where the poller answers /healthz and /readyz. In a container: 0.0.0.0:8080.",
+    ),
+    Setting(
         name="SYNCBRIDGE_ALLOWED_HOSTS",
         kind=tuple,
         default="",
@@ -158,6 +170,8 @@ class Settings:
     """The queue service's URL; empty: the connection string is used."""
     webhook_url: str
     """Without a slash at its end; empty: no subscriptions."""
+    queue_depth: int
+    health_address: tuple[str, int]
     allowed_hosts: tuple[str, ...]
     company: str
     lease: timedelta
@@ -197,6 +211,8 @@ def from_env(env: Mapping[str, str]) -> Settings:
         queue_connection=read["queue_connection"],
         queue_service=read["queue_connection__queueserviceuri"],
         webhook_url=read["webhook_url"].rstrip("/"),
+        queue_depth=read["queue_depth"],
+        health_address=_address(read["health_address"]),
         allowed_hosts=read["allowed_hosts"],
         company=read["company"],
         lease=timedelta(seconds=read["lease_seconds"]),
@@ -234,8 +250,18 @@ def _parse(setting: Setting, text: str) -> object:
     return number
 
 
+_ADDRESS = re.compile(r"([0-9a-f.:]+):([0-9]{1,5})", re.ASCII)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
 def _contradictions(read: Mapping[str, Any]) -> list[str]:
     problems = []
+    if not _ADDRESS.fullmatch(read["health_address"]):
+        problems.append("SYNCBRIDGE_HEALTH_ADDRESS is an IP address and a port, such as 0.0.0.0:8080.")
     if read["metastore_auth"] not in ("PASSWORD", "ENTRA"):
         problems.append("SYNCBRIDGE_METASTORE_AUTH is PASSWORD or ENTRA.")
     if read["queue_connection__queueserviceuri"] and not _https(read["queue_connection__queueserviceuri"]):

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from functions.api.edge import Edge
 from functions.api.problems import MEDIA_TYPE, problem
-from functions.api.routes import connections, databases, definitions, operations, runs, system
+from functions.api.routes import connections, databases, definitions, operations, runs, slots, system
 from shared import __version__
 from shared.core.errors import SyncError
 from shared.engine import Engine
@@ -74,7 +74,7 @@ def create_app(engine: Callable[[], Engine]) -> FastAPI:
     )
     app.state.engine = engine
     app.add_middleware(Edge)
-    for module in (databases, connections, definitions, operations, runs):
+    for module in (databases, connections, definitions, operations, runs, slots):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(definitions.fields_router, prefix="/api/v1")
     app.include_router(system.router, prefix="/api")

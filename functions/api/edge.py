@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api.problems import MEDIA_TYPE
-from functions.faults import describe
+from shared.faults import describe
 
 MOST_BYTES = 1 << 20
 """Of a request's body: a definition of a table with all the columns that PostgreSQL allows has less."""

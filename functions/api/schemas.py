@@ -17,6 +17,7 @@ from shared.core.definition import (
     LeftScope,
     SyncMode,
 )
+from shared.core.slots import DEFAULT_SLOT, BudgetAction
 from shared.core.source import KeyStrategy
 from shared.core.watching import LONGEST_POLL, SHORTEST_POLL
 
@@ -275,6 +276,31 @@ class StateChange(Document):
 
 class Release(Document):
     reason: Annotated[str, Field(min_length=1, max_length=1000), Kept]
+
+
+class SlotWanted(Release):
+    """`slot`: another name, where the usual one is taken on that server."""
+
+    slot: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,54}$")] = DEFAULT_SLOT
+
+
+class SlotMove(Release):
+    """`lsn`: a position such as 0/16B3748; without it, the end of the log."""
+
+    lsn: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$")] | None = None
+
+
+class SlotThrottle(Release):
+    """`most_per_second`: changes; null: no limit."""
+
+    most_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class SlotBudget(Release):
+    """How much log the source may keep for the slot, and what becomes of it beyond that."""
+
+    bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)]
+    action: BudgetAction = BudgetAction.ALERT
 
 
 class SubjectChoice(Document):

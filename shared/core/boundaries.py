@@ -36,6 +36,8 @@ class Boundary(StrEnum):
     """A chunk of marks is made."""
     PAGE_MARKED = "watermark.marked"
     """A page's marks and the cursor's move are one transaction, and it is done."""
+    STREAM_MARKED = "stream.marked"
+    """A message's keys are marked for one definition."""
     DELTA_READ = "delta.read"
     """A page of the list's changes was read; nothing is marked."""
     DELTA_MARKED = "delta.marked"

@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared.core.errors import MessageRejected
-from shared.core.ids import Identity, InstanceId, identity_of
+from shared.core.ids import DefinitionId, Identity, InstanceId, identity_of
 from shared.core.replication import Lsn, lsn_text, parse_lsn
 from shared.core.source import TableRef
 
@@ -78,6 +78,17 @@ class ChangeMessage:
         return sum(len(table.operations) for table in self.tables)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleWish:
+    """Nothing new: what a definition's backlog has left is to be settled, now that its wait is over."""
+
+    definition: DefinitionId
+
+
+def pack_wish(wish: SettleWish) -> str:
+    return json.dumps({"schema_version": SCHEMA_VERSION, "settle": str(wish.definition)})
+
+
 def pack(message: ChangeMessage) -> Iterator[str]:
     """The message as texts for the queue, as many as it takes. Raises MessageRejected when a single key is too long."""
     document = _document(message)
@@ -92,7 +103,7 @@ def pack(message: ChangeMessage) -> Iterator[str]:
         yield from pack(half)
 
 
-def unpack(text: str) -> ChangeMessage:
+def unpack(text: str) -> ChangeMessage | SettleWish:
     """Raises MessageRejected, which says what is wrong and never repeats what it was given."""
     try:
         document = json.loads(_plain(text))
@@ -171,12 +182,14 @@ def _halves(message: ChangeMessage) -> Iterator[ChangeMessage]:
         )
 
 
-def _message(document: Any) -> ChangeMessage:
+def _message(document: Any) -> ChangeMessage | SettleWish:
     version = document["schema_version"]
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise MessageRejected(
             f"its schema version is not {SCHEMA_VERSION}: it was sent by another release", code="schema_version"
         )
+    if "settle" in document:
+        return SettleWish(definition=DefinitionId(UUID(_str(document["settle"]))))
     slot, (first, last) = document["slot"], document["lsn"]
     committed_at = datetime.fromisoformat(document["committed_at"])
     if committed_at.tzinfo is None:

@@ -22,6 +22,9 @@ from shared.core.source import SourceColumn, SourceType, TableRef
 MOST_PENDING: Final = 5_000
 """Keys that are gathered at most before they have to be taken: memory stays flat, whatever a transaction holds."""
 
+LONGEST_KEY: Final = 8_000
+"""Characters of an identity that a message surely can hold. Rows with a longer one are left to the scan."""
+
 _quoted = json.encoder.encode_basestring  # what json.dumps quotes a text with, without its detours
 
 
@@ -44,7 +47,7 @@ class TroubleKind(StrEnum):
     IDENTITY_NARROW = "IDENTITY_NARROW"
     """The replica identity lacks columns of the key: a changed or deleted row cannot be told."""
     KEY_UNKNOWN = "KEY_UNKNOWN"
-    """A change whose key was not sent. A scan finds it."""
+    """A change whose key was not sent, or is too long to be. A scan finds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +181,7 @@ class Gatherer:
             self._add(reader, new, Operation.INSERT, event.relation)
 
     def _add(self, reader: "_Reader", identity: Identity | None, operation: Operation, relation: Relation) -> None:
-        if identity is None:
+        if identity is None or len(identity) > LONGEST_KEY:
             self._trouble(TroubleKind.KEY_UNKNOWN, relation)
             return
         if self._transaction is None:

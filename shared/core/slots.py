@@ -114,6 +114,8 @@ class SlotRecord:
     streaming: bool | None
     paused_reason: str | None
     most_per_second: int | None
+    making: bool
+    """A slot of this name that we do not know is ours all the same: its maker died."""
     budget: int
     action: BudgetAction
     retained: int | None

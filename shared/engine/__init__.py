@@ -10,12 +10,13 @@ from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
 from shared.core.errors import SyncError
 from shared.engine.byhand import ByHand
 from shared.engine.runs import RunSteps
+from shared.engine.streams import Streams
 from shared.handles import POSTGRES_AUDIENCE, Secrets
 from shared.process import RandomIds, SystemClock, identity_token
 from shared.settings import Settings
 
 
-class Engine(RunSteps, ByHand):
+class Engine(RunSteps, Streams, ByHand):
     """One per process. Nothing is connected before `open`."""
 
     @classmethod

@@ -147,7 +147,8 @@ class RunSteps(Parts):
         self.stores.holds.open(definition, hold_for(error), run)
 
     def unfinished_runs(self) -> Sequence[ActiveRun]:
-        return self.stores.runs.unfinished()
+        """Those that have an orchestration, or should; the runs that count a stream's changes have none."""
+        return [run for run in self.stores.runs.unfinished() if run.type is not RunType.CDC]
 
     def abandon_run(self, definition: DefinitionId, run: RunId) -> None:
         del definition
@@ -162,7 +163,10 @@ class RunSteps(Parts):
         """Starts a run for every definition whose time has come; several ticks at once start each of them once."""
         now = self.clock.now()
         started = []
+        pressed = self.stores.streams.pressed()
         for record in self.stores.definitions.due(now):
+            if pressed and record.draft.change_detection is not ChangeDetection.STREAM:
+                continue  # a source's disk comes first: other work waits until its stream has caught up
             following = next_due(
                 parse_schedule(record.draft.schedule),
                 last=now,

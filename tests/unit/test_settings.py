@@ -41,6 +41,8 @@ def test_every_setting_reaches_the_settings():
         SYNCBRIDGE_WEBHOOK_URL="https://app.example.org/",
         SYNCBRIDGE_ALLOWED_HOSTS=" 10.0.0.5, DB.internal:5432 ,",
         SYNCBRIDGE_COMPANY="Acme",
+        SYNCBRIDGE_QUEUE_DEPTH="5",
+        SYNCBRIDGE_HEALTH_ADDRESS="0.0.0.0:9000",
         SYNCBRIDGE_LEASE_SECONDS="60.5",
         SYNCBRIDGE_REQUEST_SECONDS="20",
         SYNCBRIDGE_SURFACE_SECONDS="30",
@@ -61,6 +63,7 @@ def test_every_setting_reaches_the_settings():
     assert (settings.lease, settings.request_timeout) == (timedelta(seconds=60.5), timedelta(seconds=20))
     assert (settings.surface, settings.activity) == (timedelta(seconds=30), timedelta(seconds=40))
     assert settings.tick_schedule == "0 * * * * *"
+    assert (settings.queue_depth, settings.health_address) == (5, ("0.0.0.0", 9000))
     kept = (settings.retain_runs, settings.retain_conflicts, settings.retain_tombstones)
     assert kept == (timedelta(days=1), timedelta(days=2), timedelta(days=3))
 
@@ -96,10 +99,11 @@ def test_a_key_that_is_not_32_bytes_is_refused_and_not_shown(text):
         ({"SYNCBRIDGE_SURFACE_SECONDS": "79"}, "cannot be shorter"),
         ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "http://account.queue.core.windows.net"}, "https URL"),
         ({"SYNCBRIDGE_QUEUE_CONNECTION__queueServiceUri": "https://account.queue.core.windows.net/q?x"}, "https URL"),
+        ({"SYNCBRIDGE_HEALTH_ADDRESS": "8080"}, "IP address and a port"),
         ({"SYNCBRIDGE_WEBHOOK_URL": "http://app.example.org"}, "https URL"),
         ({"SYNCBRIDGE_WEBHOOK_URL": "https://app.example.org/api"}, "https URL"),
     ],
-    ids=["lease", "surface", "plain http", "path", "webhook without tls", "webhook with a path"],
+    ids=["lease", "surface", "plain http", "path", "health", "webhook without tls", "webhook with a path"],
 )
 def test_settings_that_contradict_each_other_are_refused(more, named):
     (problem,) = problems(**more)

@@ -36,6 +36,10 @@ class BudgetStore:
 
         return self._change(spend)
 
+    def wait(self, lane: Lane) -> float:
+        """Seconds until the lane could take something; nothing is taken."""
+        return self._change(lambda bucket, now: (bucket, pacing.take(bucket, self._limit, 1, lane, now).wait))
+
     def charge(self, ru: int) -> None:
         self._change(lambda bucket, now: (pacing.charge(bucket, self._limit, ru, now), None))
 

@@ -323,6 +323,7 @@ create table syncbridge.stream_slots (
     instance_id uuid primary key references syncbridge.database_instances on delete cascade,
     slot_name text not null,
     phase text not null default 'WANTED' check (phase in ('WANTED', 'STREAMING', 'BROKEN', 'DROPPED')),
+    making boolean not null default false,  -- a slot of this name that we do not know yet is ours: its maker died
     system_identifier text,         -- of the server that the slot was made on, with its timeline and where the slot began
     timeline integer,
     created_lsn pg_lsn,

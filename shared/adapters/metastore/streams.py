@@ -98,6 +98,10 @@ class StreamStore:
             caught_up=seen.caught_up,
         )
 
+    def make(self, instance: InstanceId, epoch: int, name: str) -> None:
+        """A slot of this name is about to be made. Raises Superseded."""
+        self._held("make", instance, epoch, slot=name)
+
     def begin(self, instance: InstanceId, epoch: int, identity: SlotIdentity) -> None:
         """A new slot. All definitions of the source are watched from now on, and have to be scanned after it."""
 
@@ -342,18 +346,19 @@ def _slot(row: TupleRow) -> SlotRecord:
         streaming=row[12],
         paused_reason=row[13],
         most_per_second=row[14],
-        budget=row[15],
-        action=BudgetAction(row[16]),
-        retained=row[17],
-        behind=row[18],
-        measured_at=row[19],
-        over_budget=row[20],
-        lag=row[21],
-        problem_code=row[22],
-        problem_text=row[23],
-        changes=row[24],
-        keys=row[25],
-        messages=row[26],
+        making=row[15],
+        budget=row[16],
+        action=BudgetAction(row[17]),
+        retained=row[18],
+        behind=row[19],
+        measured_at=row[20],
+        over_budget=row[21],
+        lag=row[22],
+        problem_code=row[23],
+        problem_text=row[24],
+        changes=row[25],
+        keys=row[26],
+        messages=row[27],
     )
 
 

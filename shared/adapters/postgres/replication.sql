@@ -71,6 +71,13 @@ select end_lsn::text from pg_catalog.pg_replication_slot_advance(%s, %s::pg_cata
 select pg_catalog.pg_terminate_backend(active_pid, 5000)
 from pg_catalog.pg_replication_slots where slot_name = %s and active_pid is not null
 
+-- name: end_own_reader
+-- The same, where the reader is of our kind. Parameters: the slot's name, the name by which our kind goes.
+select pg_catalog.pg_terminate_backend(s.active_pid, 5000)
+from pg_catalog.pg_replication_slots s
+join pg_catalog.pg_stat_activity a on a.pid = s.active_pid
+where s.slot_name = %s and a.application_name = %s
+
 -- name: publication
 -- A publication by its name: whether it publishes all four operations, and by the partitions' root. Parameter: the name.
 select pubinsert and pubupdate and pubdelete and pubtruncate, pubviaroot from pg_catalog.pg_publication where pubname = %s
@@ -127,34 +134,6 @@ join pg_catalog.pg_class c on c.oid = part.oid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where part.relkind in ('r', 'p')
 order by 1, 2
-
--- name: types
--- The base types behind type oids: oid, name of the base type (of the elements, for an array), array. Parameter: the oids.
-with recursive wanted as (
-    select oid, oid as type, 0 as depth from unnest(%s::bigint[]::oid[]) as oid
-    union all
-    select w.oid, t.typbasetype, w.depth + 1
-    from wanted w join pg_catalog.pg_type t on t.oid = w.type where t.typtype = 'd'
-), base as (
-    select distinct on (oid) oid, type from wanted order by oid, depth desc
-), element as (
-    select b.oid, coalesce(nullif(case when t.typcategory = 'A' then t.typelem else 0 end, 0), t.oid) as type,
-           t.typcategory = 'A' and t.typelem <> 0 as is_array
-    from base b join pg_catalog.pg_type t on t.oid = b.type
-), below as (
-    select e.oid, e.type, e.is_array, 0 as depth from element e
-    union all
-    select b.oid, t.typbasetype, b.is_array, b.depth + 1
-    from below b join pg_catalog.pg_type t on t.oid = b.type where t.typtype = 'd'
-)
-select distinct on (b.oid) b.oid::bigint,
-    case when t.typnamespace <> 'pg_catalog'::regnamespace
-          and exists (select from pg_catalog.pg_type o where o.typname = t.typname and o.typnamespace = 'pg_catalog'::regnamespace)
-        then t.typnamespace::regnamespace::text || '.' || t.typname
-        else t.typname end::text,
-    b.is_array
-from below b join pg_catalog.pg_type t on t.oid = b.type
-order by b.oid, b.depth desc
 
 -- name: peek
 -- Changes that the slot holds, without moving it on: position and message. The limit is looked at between transactions.

@@ -3,7 +3,7 @@
 All of it over ordinary connections: none of this needs the replication protocol, only the REPLICATION attribute.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -13,6 +13,7 @@ import psycopg
 from shared.adapters.postgres import stream_statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
 from shared.adapters.postgres.queries import queries
+from shared.adapters.postgres.replication import APPLICATION
 from shared.core.errors import InvariantViolated, NotFound, PermissionMissing, SourceUnavailable
 from shared.core.replication import Lsn, lsn_text, parse_lsn
 from shared.core.slots import FAILOVER_SINCE, PUBLICATION, Membership, Published, ServerState, SlotState
@@ -90,6 +91,11 @@ class SlotAdmin:
         with self._writing() as connection:
             connection.execute(queries(_FILE)["end_reader"], [name])
 
+    def end_own_reader(self, name: str) -> bool:
+        """The same, only if the reader is a poller. False: it is not, or there is none."""
+        with self._writing() as connection:
+            return connection.execute(queries(_FILE)["end_own_reader"], [name, APPLICATION]).rowcount > 0
+
     def advance(self, name: str, to: Lsn) -> Lsn:
         """Moves the slot on; changes before `to` are never sent again. Where it is now."""
         with self._writing() as connection:
@@ -137,12 +143,6 @@ class SlotAdmin:
                 connection.execute(stream_statements.drop_table(PUBLICATION, table, relation), [])
         except NotFound:
             return
-
-    def types(self, oids: Sequence[int]) -> Mapping[int, tuple[str, bool]]:
-        """Base type's name, and whether it is an array of it, by oid; a type that is gone is not among them."""
-        with self._database.transaction(_SUBJECT) as connection:
-            rows = connection.execute(queries(_FILE)["types"], [list(oids)]).fetchall()
-        return {oid: (name, is_array) for oid, name, is_array in rows}
 
     @contextmanager
     def _asking(self, tables: Sequence[tuple[TableRef, RelationKind]], *, exists: bool) -> Iterator[None]:

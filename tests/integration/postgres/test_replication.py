@@ -249,7 +249,9 @@ def test_a_slot_that_somebody_reads_is_busy(orders, either):
 
 
 def hold(slot: Slot) -> Stream:
-    arguments = connection_arguments(slot.source.database.address, admit=admit_all)
+    arguments = connection_arguments(
+        slot.source.database.address, admit=admit_all, application_name=replication.APPLICATION
+    )
     return Stream(arguments, clock=SystemClock(), slot=slot.name, at=slot.at)
 
 
@@ -405,6 +407,24 @@ def test_dropping_a_slot_ends_its_reader(orders):
     holder.close()
 
 
+def test_a_reader_that_is_no_poller_is_left_alone(orders):
+    assert orders.admin.end_own_reader(orders.name) is False
+    arguments = connection_arguments(orders.source.database.address, admit=admit_all, application_name="somebody else")
+    other = Stream(arguments, clock=SystemClock(), slot=orders.name, at=orders.at)
+    assert orders.admin.end_own_reader(orders.name) is False
+    other.close()
+    until_free(orders)
+    ours = hold(orders)
+    assert orders.admin.end_own_reader(orders.name) is True
+    assert orders.state().active_pid is None
+    ours.close()
+
+
+def until_free(slot: Slot) -> None:
+    while slot.state().active_pid is not None:
+        pass
+
+
 def test_a_slot_that_is_moved_on_forgets_what_lies_before(orders, either):
     orders.source.run("insert into orders values (1, 'a')")
     orders.at = orders.admin.advance(orders.name, orders.now())
@@ -491,23 +511,3 @@ def test_who_may_not_publish_is_told_the_sql_that_does(source, open_source):
     finally:
         plain.database.close()
         source.run("drop owned by reader", "drop role reader")
-
-
-def test_types_behind_oids_are_named_as_introspection_names_them(source):
-    source.run(
-        "create schema app",
-        "create type app.mood as enum ('a')",
-        "create domain app.code as varchar(5)",
-        "create domain app.codes as app.code[]",
-        "create table t (id int primary key, a app.mood, b app.code, c app.codes, d numeric(5,2)[], e name, f point)",
-    )
-    columns = source.spec("t").columns
-    rows = source.admin.execute(
-        "select attname, atttypid::bigint from pg_attribute where attrelid = 't'::regclass and attnum > 0"
-    )
-    oids = dict(rows.fetchall())
-    types = SlotAdmin(source.database).types(list(oids.values()))
-    assert {name: types[oid] for name, oid in oids.items()} == {
-        column.name: (column.type.name, column.type.is_array) for column in columns
-    }
-    assert SlotAdmin(source.database).types([4_000_000_000]) == {}

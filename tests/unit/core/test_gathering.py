@@ -1,16 +1,17 @@
 """From the stream's events to batches of keys: coalesced, bounded, complete up to a position."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core import gathering
-from shared.core.changes import Operation
+from shared.core.changes import ChangeMessage, Operation, SlotIdentity, pack
 from shared.core.errors import StreamMalformed
 from shared.core.gathering import Gatherer, TroubleKind, Watch, key_form
-from shared.core.ids import identity_of
+from shared.core.ids import InstanceId, identity_of
 from shared.core.pgoutput import UNCHANGED, Decoder
 from shared.core.replication import Lsn, micros
 from shared.core.source import TableRef
@@ -95,6 +96,24 @@ def test_a_key_that_is_nowhere_is_trouble_and_no_mark():
     batch = stream.gatherer.take()
     assert batch.tables == ()
     assert TroubleKind.KEY_UNKNOWN in {trouble.kind for trouble in batch.troubles}
+
+
+def test_a_key_that_no_message_can_hold_is_trouble_and_every_other_fits():
+    stream = Stream(Watch(table=ORDERS, key=(a_column("note"),)), columns=[(True, "note", 25, -1)])
+    stream.transaction(wire.insert(OID, ["x" * 8_000]), wire.insert(OID, ["\N{MUSICAL SYMBOL G CLEF}" * 7_990]))
+    batch = stream.gatherer.take()
+    assert TroubleKind.KEY_UNKNOWN in {trouble.kind for trouble in batch.troubles}
+    (table,) = batch.tables
+    assert len(table.operations) == 1
+    slot = SlotIdentity(instance=InstanceId(UUID(int=1)), system="1", timeline=1, name="s", created=Lsn(1))
+    message = ChangeMessage(
+        slot=slot,
+        first=batch.first,
+        last=batch.last,
+        committed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        tables=batch.tables,
+    )
+    assert len(list(pack(message))) == 1
 
 
 def test_a_key_beside_the_replica_identity_is_trouble():

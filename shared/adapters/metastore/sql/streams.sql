@@ -4,7 +4,7 @@
 -- What a slot is read as; ages are by this database's clock.
 select s.instance_id, s.slot_name, s.phase, s.system_identifier, s.timeline, s.created_lsn::text, s.queued_lsn::text, s.epoch, s.holder,
        coalesce(s.leased_until > clock_timestamp(), false), s.heartbeat_at, clock_timestamp() - s.heartbeat_at, s.streaming, s.paused_reason,
-       s.most_per_second, s.budget_bytes, s.budget_action, s.retained_bytes, s.behind_bytes, s.measured_at, s.over_budget_since is not null,
+       s.most_per_second, s.making, s.budget_bytes, s.budget_action, s.retained_bytes, s.behind_bytes, s.measured_at, s.over_budget_since is not null,
        clock_timestamp() - s.caught_up_at, s.problem_code, s.problem_text, s.changes, s.keys, s.messages
   from syncbridge.stream_slots s
 
@@ -57,10 +57,15 @@ update syncbridge.stream_slots
        over_budget_since = case when %(retained)s::bigint > budget_bytes then coalesce(over_budget_since, clock_timestamp()) end
  where instance_id = %(instance)s and (%(epoch)s::bigint is null or epoch = %(epoch)s::bigint)
 
+-- make --
+-- A slot of this name is about to be made.
+update syncbridge.stream_slots set slot_name = %(slot)s, making = true
+ where instance_id = %(instance)s and epoch = %(epoch)s and phase = 'WANTED'
+
 -- begin --
 -- A new slot: who and where it is. Everything before it is for scans to find.
 update syncbridge.stream_slots
-   set phase = 'STREAMING', slot_name = %(slot)s, system_identifier = %(system)s, timeline = %(timeline)s, created_lsn = %(created)s::pg_lsn,
+   set phase = 'STREAMING', making = false, slot_name = %(slot)s, system_identifier = %(system)s, timeline = %(timeline)s, created_lsn = %(created)s::pg_lsn,
        queued_lsn = %(created)s::pg_lsn, problem_code = null, problem_text = null, caught_up_at = clock_timestamp(),
        over_budget_since = null, retained_bytes = null, behind_bytes = null, updated_at = clock_timestamp()
  where instance_id = %(instance)s and epoch = %(epoch)s

@@ -1,0 +1,452 @@
+"""The poller with everything behind it: changes become messages, and nothing is confirmed that is not in the queue."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from shared.adapters.postgres import replication
+from shared.core.changes import unpack
+from shared.core.replication import parse_lsn
+from shared.core.slots import BudgetAction, Phase
+from shared.engine.streams import QUEUE
+from shared.poller import session
+from shared.poller.health import HealthServer
+from shared.poller.poller import Poller
+from tests.streams.world import Streaming, until
+
+NEW, CHANGED, GONE = "I", "U", "D"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source, the queue and the budget are looked at with every beat."""
+    monkeypatch.setattr(session, "CARE", 0.0)
+    monkeypatch.setattr(session, "BEAT", 0.05)
+
+
+def test_inserts_updates_and_deletes_reach_the_list(live: Streaming):
+    with live.streaming():
+        live.scan()
+        assert live.equal()
+        live.caught_up()
+        live.messages()
+        live.world.sql("insert into app.things values (100, 'new', 1, 'n')")
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.world.sql("delete from app.things where id = 2")
+        live.caught_up()
+        assert live.deliver() >= 1
+        assert live.equal()
+        assert live.backlog()["due"] == 0
+
+
+def test_a_slot_read_by_sql_is_as_good(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object, **__: object) -> None:
+        raise replication._NoStreamError
+
+    monkeypatch.setattr(replication, "Stream", refused)
+    with live.streaming() as poller:
+        assert poller.ready()[1]["slots"][0]["state"] == "POLLING"
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+        live.world.sql("delete from app.things where id = 1")
+        live.caught_up()
+        assert live.keys() == {'["1"]': GONE}
+
+
+def test_a_changed_key_names_both_and_leaves_one_item(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.sql("update app.things set id = 500 where id = 3")
+        live.caught_up()
+        live.deliver()
+        assert live.equal()
+        assert len(live.items()) == 12
+
+
+def test_a_message_names_its_slot_and_no_value_but_keys(live: Streaming):
+    with live.streaming():
+        live.world.sql("update app.things set note = 'a secret' where id = 1")
+        live.caught_up()
+        texts = live.messages()
+    assert texts
+    assert not any("secret" in text or "thing" in text.replace("things", "") for text in texts)
+    message = unpack(texts[0])
+    record = live.slot()
+    assert getattr(message, "slot") == record.identity  # noqa: B009  one of two kinds
+    assert (record.changes, record.keys, record.messages) == (1, 1, 1)
+
+
+# ---------------------------------------------------------------- what is confirmed
+
+
+def test_nothing_is_confirmed_while_the_queue_is_away_and_everything_comes_when_it_is_back(live: Streaming):
+    with live.streaming():
+        live.caught_up()
+        live.queue.away = True
+        live.world.sql("update app.things set note = 'changed'")
+        ((committed,),) = live.world.sql("select pg_current_wal_insert_lsn()")
+        until(lambda: live.queue.refusals > 1)
+        assert live.slot().queued < parse_lsn(committed)
+        until(lambda: live.slot().problem_code == "queue_unavailable")
+        live.queue.away = False
+        live.caught_up()
+        assert len(live.keys()) == 12
+        until(lambda: live.slot().problem_code is None)
+
+
+def test_a_message_whose_answer_was_lost_is_sent_again(live: Streaming):
+    with live.streaming():
+        live.queue.lossy = 1
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.caught_up()
+        first, second = live.messages()
+    assert first == second
+
+
+def test_a_poller_that_is_stopped_finishes_what_it_has_read(live: Streaming):
+    with live.streaming():
+        live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 8000) n")
+        ((end,),) = live.world.sql("select pg_current_wal_insert_lsn()")
+        live.caught_up()
+    assert len(live.keys()) == 7001
+    record = live.slot()
+    assert not record.alive
+    assert live.world.metastore("select queued_lsn >= %s::pg_lsn from syncbridge.stream_slots", end) == [(True,)]
+
+
+def test_a_second_poller_goes_on_where_the_first_one_stopped(live: Streaming):
+    with live.streaming("first"):
+        live.world.sql("update app.things set note = 'one' where id = 1")
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+    live.world.sql("update app.things set note = 'two' where id = 2")
+    with live.streaming("second"):
+        live.caught_up()
+        assert live.keys() == {'["2"]': CHANGED}
+
+
+def test_of_two_pollers_one_waits_and_takes_over(live: Streaming):
+    with live.poller("standby") as standby:
+        until(lambda: live.slot().alive if live.world.engine.stores.streams.slots() else False)
+        holder = live.slot().holder
+        with live.poller("other") as other:
+            until(lambda: other.ready()[1]["slots"] and other.ready()[1]["slots"][0]["state"] == "WAITING")
+            assert live.slot().holder == holder
+            standby.stop()
+            until(lambda: live.slot().holder == "other")
+            until(lambda: other.ready()[0])
+            live.world.sql("update app.things set note = 'changed' where id = 1")
+            live.caught_up()
+            found = live.keys()
+            assert '["1"]' in found
+
+
+def test_a_poller_that_was_overtaken_confirms_nothing(live: Streaming):
+    with live.streaming("old"):
+        live.caught_up()
+        before = live.slot()
+        # As if it had slept beyond its lease, and another one had come and gone.
+        live.world.metastore(
+            "update syncbridge.stream_slots set epoch = epoch + 5, holder = 'new', leased_until = null"
+        )
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        until(lambda: live.slot().epoch > before.epoch + 5 and live.slot().holder == "old", live.slot)
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+
+
+def test_log_of_other_tables_is_not_kept_for_us(live: Streaming):
+    with live.streaming():
+        live.world.sql("create table app.noise (x text)")
+        live.world.sql("insert into app.noise select repeat('z', 1000) from generate_series(1, 3000)")
+        live.caught_up()
+        until(lambda: live.slot().lag is not None and (live.slot().behind or 0) < 1_000_000, live.slot)
+        assert live.messages() == []
+
+
+# ---------------------------------------------------------------- what people want
+
+
+def test_a_paused_stream_lets_go_of_the_slot_and_misses_nothing(live: Streaming):
+    with live.streaming() as poller:
+        path = f"/ops/slots/{live.instance}"
+        shown = live.world.post(f"{path}/pause", {"reason": "maintenance"})
+        assert shown["paused"] == "maintenance"
+        until(lambda: poller.ready()[1]["slots"][0]["state"] == "PAUSED")
+        assert poller.ready()[0]
+        until(
+            lambda: (
+                live.world.sql("select active from pg_replication_slots where slot_name = 'arcore_slot'") == [(False,)]
+            )
+        )
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.world.post(f"{path}/resume", {"reason": "done"})
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+
+
+def test_a_throttled_stream_reads_no_faster_than_it_may(live: Streaming):
+    with live.streaming():
+        live.caught_up()
+        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "gently", "most_per_second": 100_000})
+        until(lambda: live.slot().most_per_second == 100_000)
+        live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 1099) n")
+        live.caught_up()
+        assert len(live.keys()) == 100
+        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "freely", "most_per_second": None})
+        assert live.slot().most_per_second is None
+
+
+def test_a_long_queue_is_not_made_longer(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    with live.streaming():
+        live.caught_up()
+        live.messages()
+        monkeypatch.setattr(live.queue, "depth", lambda _: 10_000)
+        until(lambda: _full(live))
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.world.sql("select 1")
+        assert live.messages() == []
+        monkeypatch.setattr(live.queue, "depth", lambda _: 0)
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+
+
+def _full(live: Streaming) -> bool:
+    """The poller has seen the long queue: it reads nothing that is written from now on."""
+    before = live.slot().heartbeat_at
+    until(lambda: live.slot().heartbeat_at != before)
+    before = live.slot().heartbeat_at
+    return bool(until(lambda: live.slot().heartbeat_at != before))
+
+
+def test_changes_are_gathered_while_the_budget_is_used_up(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(session, "LONGEST_GATHERING", 1.0)
+    with live.streaming():
+        live.caught_up()
+        record = live.world.engine.stores.definitions.get(live.id())
+        connection = live.world.engine.connection_of(record)
+        from shared.handles import ceiling_of
+
+        live.world.engine.graphs.budget(connection, ceiling_of(connection)).penalize(3600)
+        until(lambda: _full(live))
+        for n in range(20):
+            live.world.sql("update app.things set note = %s where id = 1", f"note {n}")
+        live.caught_up()
+        assert len(live.messages()) <= 5
+
+
+def test_a_dropped_slot_stays_dropped_until_somebody_wants_it_again(live: Streaming):
+    with live.streaming() as poller:
+        live.scan()
+        path = f"/ops/slots/{live.instance}"
+        assert live.world.post(f"{path}/drop", {"reason": "no more"})["phase"] == "DROPPED"
+        assert live.world.sql("select count(*) from pg_replication_slots where slot_name = 'arcore_slot'") == [(0,)]
+        until(lambda: poller.ready()[1]["slots"][0]["state"] == "DROPPED")
+        live.world.sql("update app.things set note = 'unseen' where id = 1")
+        live.world.call("POST", f"{path}/create", {"reason": "again"}, expect=202)
+        until(lambda: live.slot().phase is Phase.STREAMING)
+        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        live.scan()
+        assert live.equal(), "a scan found what was written without a slot"
+
+
+def test_a_slot_that_was_moved_on_by_a_person_is_followed_by_a_scan(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.caught_up()
+        path = f"/ops/slots/{live.instance}"
+        live.world.post(f"{path}/pause", {"reason": "maintenance"})
+        until(lambda: not live.slot().alive)
+        live.world.sql("update app.things set note = 'passed over' where id = 1")
+        moved = live.world.post(f"{path}/advance", {"reason": "a poisoned transaction"})
+        assert moved["queued_lsn"]
+        live.world.refused("POST", f"{path}/advance", {"reason": "back", "lsn": "0/1"}, status=400)
+        live.world.post(f"{path}/resume", {"reason": "done"})
+        live.world.sql("update app.things set note = 'seen' where id = 2")
+        live.caught_up()
+        assert live.keys() == {'["2"]': CHANGED}
+        assert not live.holds()
+        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        live.scan()
+        assert live.equal()
+
+
+def test_a_slot_that_nobody_needs_any_more_is_dropped(live: Streaming):
+    with live.streaming():
+        live.world.post(f"/sync-definitions/{live.definition}/deactivate")
+        until(lambda: live.world.engine.stores.streams.slots() == [])
+        until(
+            lambda: (
+                live.world.sql("select count(*) from pg_replication_slots where slot_name = 'arcore_slot'") == [(0,)]
+            )
+        )
+        live.world.post(f"/sync-definitions/{live.definition}/activate")
+        until(lambda: live.world.engine.stores.streams.slots() and live.slot().phase is Phase.STREAMING)
+
+
+# ---------------------------------------------------------------- the source's disk
+
+
+def test_a_slot_beyond_its_budget_is_said_or_given_up(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.post(
+            f"/ops/slots/{live.instance}/budget", {"reason": "small disk", "bytes": 1 << 20, "action": "ALERT"}
+        )
+        live.queue.away = True
+        live.world.sql(
+            "insert into app.things select n, 'x ' || n, n, repeat('z', 500) from generate_series(1000, 6000) n"
+        )
+        until(lambda: live.slot().over_budget)
+        assert live.slot().phase is Phase.STREAMING
+        before = live.slot().identity
+        live.world.post(f"/ops/slots/{live.instance}/budget", {"reason": "smaller", "bytes": 1 << 20, "action": "DROP"})
+        until(lambda: live.slot().phase is Phase.STREAMING and live.slot().identity != before, live.slot)
+        assert not live.slot().over_budget
+        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        live.world.sql("delete from app.things where id > 1010")
+        live.scan()
+        assert live.equal()
+
+
+def test_while_the_poller_is_dead_the_tick_looks_at_the_budget(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.post(
+            f"/ops/slots/{live.instance}/budget", {"reason": "small", "bytes": 1 << 20, "action": "PAUSE_OTHERS"}
+        )
+    live.world.sql("insert into app.things select n, 'x ' || n, n, repeat('z', 500) from generate_series(1000, 6000) n")
+    live.world.engine.look_after_streams()
+    assert not live.slot().over_budget, "a poller was there a moment ago"
+    live.world.metastore("update syncbridge.stream_slots set heartbeat_at = heartbeat_at - interval '1 hour'")
+    live.world.engine.look_after_streams()
+    record = live.slot()
+    assert record.over_budget
+    assert record.action is BudgetAction.PAUSE_OTHERS
+    assert live.world.engine.stores.streams.pressed() == {live.instance}
+    other = live.world.live(name="Other", list_name="Other", schedule="PT5M")
+    started = {str(run.definition) for run in live.world.engine.start_due_runs()}
+    assert other not in started
+    live.world.post(f"/ops/slots/{live.instance}/budget", {"reason": "small", "bytes": 1 << 20, "action": "DROP"})
+    live.world.engine.look_after_streams()
+    assert live.slot().phase is Phase.WANTED
+    assert live.world.sql("select count(*) from pg_replication_slots where slot_name = 'arcore_slot'") == [(0,)]
+
+
+# ---------------------------------------------------------------- set-up, health, hand-over
+
+
+def test_what_streams_is_refused_with_the_sql_that_lets_it(world):
+    live = Streaming(world)
+    problem = world.refused("POST", "/sync-definitions", world.body(change_detection="STREAM"), status=422)
+    said = " ".join(problem["problems"])
+    assert "alter role" in said
+    assert 'create publication "arcore_publication"' in said
+    live.may_replicate()
+    assert live.live()
+
+
+def test_a_table_that_cannot_be_published_keeps_no_other_one_back(live: Streaming):
+    world = live.world
+    with live.streaming():
+        world.sql("create table app.secret (id integer primary key, name text)")
+        world.sql(f"grant select on app.secret to {world.role}")
+        world.sql("alter publication arcore_publication add table app.secret")
+        world.live(
+            name="Secret",
+            list_name="Secret",
+            source_table_name="secret",
+            field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}],
+            change_detection="STREAM",
+        )
+        until(lambda: all(d["watched"] for d in world.get(f"/ops/slots/{live.instance}")["definitions"]))
+        world.sql("alter publication arcore_publication drop table app.secret")
+        until(lambda: live.slot().problem_code == "publication_denied", live.slot)
+        shown = world.get(f"/ops/slots/{live.instance}")
+        assert 'alter publication "arcore_publication" add table only "app"."secret"' in shown["problem"]["detail"]
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.caught_up()
+        assert live.keys() == {'["1"]': CHANGED}
+
+
+def test_nothing_is_missing_between_the_first_scan_and_the_stream(streaming: Streaming):
+    """Rows are written all the time while the definition becomes active, its slot is made and its first scan runs."""
+    import threading
+
+    done = threading.Event()
+    with streaming.connection() as writer:
+
+        def write() -> None:
+            n = 0
+            while not done.is_set():
+                n += 1
+                writer.execute("insert into app.things values (%s, %s, %s)", [1000 + n, f"w {n}", n])
+                writer.execute("update app.things set qty = %s where id = %s", [-n, 1000 + n // 2])
+                writer.execute("delete from app.things where id = %s", [1000 + n // 3])
+                done.wait(0.005)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            streaming.live(guards={"max_delete_share": 1.0, "max_deletes": 1_000_000})
+            streaming.world.run(streaming.definition)
+            with streaming.streaming():
+                streaming.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+                streaming.scan()
+                streaming.deliver()
+                done.set()
+                thread.join()
+                streaming.caught_up()
+                streaming.deliver()
+                assert streaming.world.engine.stores.streams.unscanned() == []
+        finally:
+            done.set()
+            thread.join()
+    assert streaming.equal()
+
+
+def test_the_probe_says_whether_the_slot_is_read(live: Streaming):
+    with live.streaming() as poller:
+        health = HealthServer(("127.0.0.1", 0), live=poller.live, ready=poller.ready)
+        health.start()
+        try:
+            assert asked(health, "/healthz") == (200, {"status": "ok"})
+            status, body = asked(health, "/readyz")
+            assert (status, body["status"], body["slots"][0]["state"]) == (200, "ready", "STREAMING")
+            assert asked(health, "/else")[0] == 404
+            live.world.sql(f"alter role {live.world.role} noreplication")
+            live.world.sql(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 'arcore_slot'"
+            )
+            until(lambda: asked(health, "/readyz")[0] == 503)
+        finally:
+            health.close()
+
+
+def asked(health: HealthServer, path: str) -> tuple[int, dict]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{health.port}{path}", timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_metastore_that_is_away_is_waited_for(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    from shared.core.errors import MetastoreUnavailable
+
+    poller = Poller(live.world.engine, holder="p", jitter=lambda: 0.0)
+
+    def away() -> None:
+        poller.stop()
+        raise MetastoreUnavailable("the metastore did not answer")
+
+    monkeypatch.setattr(live.world.engine.stores.streams, "streamed", away)
+    poller.run()
+    assert poller.ready() == (
+        False,
+        {"status": "not ready", "problem": "the metastore did not answer", "slots": []},
+    )
+    assert QUEUE == "cdc-changes"
