@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from shared.core.backlog import BacklogCounts, Claim, Claimed, Echo, Lane, Mark, Reason
-from shared.core.definition import SourceSpec, SyncDefinition, TargetList
+from shared.core.definition import FieldMapping, SourceSpec, SyncDefinition, TargetList
 from shared.core.guards import Verdict
 from shared.core.ids import (
     ClaimToken,
@@ -180,6 +180,11 @@ class ListStore(Protocol):
 
     def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
         """The item as each version written after `etag` left it, oldest first; None where history cannot tell."""
+
+    def drift(self, target: TargetList, fields: Sequence[FieldMapping]) -> tuple[str, ...]:
+        """How the list's columns differ from what these fields say of them, a sentence each; (): they are as they say.
+
+        A column that was removed shows in items as a value that is missing: only the list itself tells the two apart."""
 
     def delta(self, target: TargetList, token: str | None) -> DeltaPage: ...
 

@@ -1,10 +1,10 @@
 """The list's columns as Graph describes them, and what a mapping has to know of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.definition import FieldKind
+from shared.core.definition import FieldKind, FieldMapping
 
 SYSTEM_COLUMNS: Mapping[str, FieldKind] = {
     "ID": FieldKind.COUNTER,
@@ -89,3 +89,21 @@ def list_column(column: Mapping[str, Any]) -> ListColumn:
         max_length=(column.get("text") or {}).get("maxLength") if kind is FieldKind.TEXT else None,
         multiple=bool(lookup.get("allowMultipleValues") or person.get("allowMultipleSelection")),
     )
+
+
+def differences(fields: Iterable[FieldMapping], columns: Iterable[ListColumn]) -> tuple[str, ...]:
+    """How a list's columns differ from what fields say of them: those that are not there, or of another kind."""
+    there = {column.name: column for column in columns}
+    return tuple(
+        sentence
+        for field in fields
+        if not field.is_system_field and (sentence := _difference(field, there.get(field.target_column_name)))
+    )
+
+
+def _difference(field: FieldMapping, column: ListColumn | None) -> str | None:
+    if column is None:
+        return f"The list has no column {field.target_column_name} any more."
+    if column.kind is not field.kind:
+        return f"The list's column {column.name} is of the kind {column.kind} now; the definition says {field.kind}."
+    return None

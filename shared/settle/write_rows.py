@@ -13,13 +13,21 @@ from uuid import UUID
 
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
-from shared.core.errors import ConfigurationError, Doubt, PreconditionFailed, RowRejected, RowsHidden
+from shared.core.errors import (
+    ConfigurationError,
+    Doubt,
+    PreconditionFailed,
+    RowRejected,
+    RowsHidden,
+    SafetyStop,
+    Throttled,
+)
 from shared.core.ids import RowVersion
 from shared.core.ledger import EntryState, Intent, Provenance
 from shared.core.mapping import row_values
 from shared.core.reconcile import Side
 from shared.core.runs import RunCounts
-from shared.core.source import Busy, InsertRow, Moved, Row, RowOutcome, Wrote
+from shared.core.source import Busy, InsertRow, Moved, Row, RowOutcome, UpdateRow, Wrote
 from shared.ports import IntentUpdate, RowTransaction
 from shared.settle.acts import RowAct, RowStep, overwritten, records, row_intent
 from shared.settle.entries import bound
@@ -41,6 +49,8 @@ class RowHalf:
 
 def write_rows(page: PageState, acts: Sequence[RowAct]) -> Generator[Boundary, None, RowHalf]:
     half = RowHalf()
+    if _empties(acts) and not page.stopping:
+        _require_columns(page)
     groups = [list(acts)] if acts else []
     while groups:
         group = groups.pop(0)
@@ -50,6 +60,36 @@ def write_rows(page: PageState, acts: Sequence[RowAct]) -> Generator[Boundary, N
         rest = yield from _write(page, group, half)
         groups = [*([_anew(page, act) for act in left] for left in rest), *groups]
     return half
+
+
+def _empties(acts: Sequence[RowAct]) -> bool:
+    """Whether a row loses a value because its item shows none. A yes/no column without a value may count as no."""
+    return any(
+        isinstance(act.change, UpdateRow) and any(value.canonical in (None, False) for value in act.values.values())
+        for act in acts
+    )
+
+
+def _require_columns(page: PageState) -> None:
+    """A column that somebody removed, or made of another type, shows in every item as a value that is missing."""
+    definition = page.definition
+    try:
+        found = page.tools.lists.drift(definition.target, definition.fields)
+    except Throttled as throttled:
+        page.wait = throttled.retry_after or 1.0
+        return
+    except (SafetyStop, ConfigurationError) as stop:
+        page.hold = hold_for(stop)
+        return
+    if found:
+        page.hold = hold_for(
+            ConfigurationError(
+                f"{' '.join(found)} Nothing was emptied in the table. Take the field out of the definition, or bring the"
+                " column back with its values, then release this hold. A column that is made anew is empty in every item:"
+                " the table's values would follow as people edit the items.",
+                code="schema_drift",
+            )
+        )
 
 
 def _anew(page: PageState, act: RowAct) -> RowAct:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from shared.core.definition import TargetList
+from shared.core.definition import FieldMapping, TargetList
 from shared.core.errors import DeltaExpired, ListGone, SyncError
 from shared.core.ids import ConnectionId, ETag, ItemId, ListId, SiteId
 from shared.core.items import (
@@ -95,6 +95,10 @@ class FakeLists:
     gone: bool = False
     stop: SyncError | None = None
     history: bool = True
+    drifted: tuple[str, ...] = ()
+    """What a look at the columns tells."""
+    columns_stop: SyncError | None = None
+    """What stops a look at the columns."""
     page: int = 200
     unmarked_deletes: bool = False
     """Deleted entries of a delta come without saying so."""
@@ -196,6 +200,13 @@ class FakeLists:
         if count > len(found.versions):
             return None
         return [self._version(found, number) for number in range(count + 1, len(found.versions) + 1)]
+
+    def drift(self, target: TargetList, fields: Sequence[FieldMapping]) -> tuple[str, ...]:
+        self._check(target)
+        self._require()
+        if self.columns_stop is not None:
+            raise self.columns_stop
+        return self.drifted
 
     def delta(self, target: TargetList, token: str | None) -> DeltaPage:
         self._check(target)

@@ -37,6 +37,17 @@ def test_a_column_that_people_rename_is_still_the_same_column(staffed: Case):
     case.golden()
 
 
+def test_a_column_that_was_removed_empties_nothing_in_the_table(staffed: Case):
+    case = staffed
+    case.owner_of_list("DELETE", "city")
+    case.person_edits("1", name="Anna")
+    assert case.pull().status == "HELD"
+    assert case.rows()["1"] == {"name": "Ann", "city": "Oslo", "age": 41}
+    assert set(case.holds()) == {"CONFIGURATION"}
+    assert case.column("city") in case.holds()["CONFIGURATION"]
+    case.golden()
+
+
 def test_a_column_that_was_removed_holds_a_push_and_names_the_column(staffed: Case):
     case = staffed
     case.owner_of_list("DELETE", "city")
@@ -44,6 +55,18 @@ def test_a_column_that_was_removed_holds_a_push_and_names_the_column(staffed: Ca
     assert case.push().status == "HELD"
     assert case.column("city") in case.holds()["CONFIGURATION"]
     assert case.rows()["1"]["city"] == "Bonn"
+    case.golden()
+
+
+@pytest.mark.parametrize("facet", ["text", "choice"])
+def test_a_column_of_another_type_empties_nothing_in_the_table(staffed: Case, facet: str):
+    case = staffed
+    body = {"text": {}} if facet == "text" else {"choice": {"choices": ["young", "old"]}}
+    case.owner_of_list("POST", "age", body, "retype")
+    case.person_edits("1", name="Anna")
+    assert case.pull().status == "HELD"
+    assert case.rows()["1"] == {"name": "Ann", "city": "Oslo", "age": 41}
+    assert case.column("age") in case.holds()["CONFIGURATION"]
     case.golden()
 
 

@@ -16,7 +16,7 @@ from shared.core.definition import (
     ForeignPolicy,
     SyncMode,
 )
-from shared.core.errors import SourceUnavailable
+from shared.core.errors import ListGone, SourceUnavailable, SyncError, Throttled
 from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_of
 from shared.core.items import Item, Looked
 from shared.core.ledger import EntryState, Provenance
@@ -125,6 +125,46 @@ def test_an_edit_in_the_list_is_written_into_its_row(world: World):
     assert entry.etag == world.lists.items[item].etag
     assert not entry.intents
     quiet(world)
+
+
+def test_a_value_that_a_person_empties_is_emptied_in_the_row(world: World):
+    _, item = one(world, a="x", b="y")
+    world.lists.edit(item, {"A": None})
+    pull(world, item)
+    assert values_of(world, "1") == {"a": None, "b": "y"}
+    quiet(world)
+
+
+def test_a_column_that_the_list_does_not_have_any_more_empties_no_row(world: World):
+    _, item = one(world, a="x", b="y")
+    world.lists.edit(item, {"A": None, "B": "person"})
+    world.lists.drifted = ("The list has no column A any more.",)
+    see(world, item)
+    [result] = world.settle()
+    assert result.hold is not None
+    assert (result.hold.kind, "no column A" in result.hold.explanation) == ("CONFIGURATION", True)
+    assert values_of(world, "1") == {"a": "x", "b": "y"}
+    assert [('["1"]', "DUE")] == [row[:2] for row in world.backlog_rows()]
+    world.lists.drifted = ()
+    world.lists.edit(item, {"A": "x"})
+    world.settle()
+    assert values_of(world, "1") == {"a": "x", "b": "person"}
+    quiet(world)
+
+
+@pytest.mark.parametrize("stop", [Throttled("later", retry_after=7.0), ListGone("gone")], ids=["throttled", "gone"])
+def test_while_the_columns_cannot_be_looked_at_no_row_is_emptied(world: World, stop: SyncError):
+    _, item = one(world, a="x", b="y")
+    world.lists.edit(item, {"A": None})
+    see(world, item)
+    world.lists.columns_stop = stop
+    [result] = world.settle()
+    assert (result.wait, result.hold is None) == ((7.0, True) if isinstance(stop, Throttled) else (None, False))
+    assert values_of(world, "1")["a"] == "x"
+    world.lists.columns_stop = None
+    world.wait(8)
+    world.settle()
+    assert values_of(world, "1")["a"] is None
 
 
 def test_two_people_who_edit_two_fields_of_one_row_both_keep_their_edit(world: World):

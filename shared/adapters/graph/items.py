@@ -15,6 +15,7 @@ from shared.adapters.graph.client import (
     GraphClient,
     Request,
 )
+from shared.adapters.graph.columns import SELECT, columns_of
 from shared.adapters.graph.history import versions_after
 from shared.adapters.graph.parsing import WRITER_COLUMNS, delta_entries, item_of, page_of
 from shared.adapters.graph.presence import Presence, unindexed
@@ -57,6 +58,7 @@ from shared.core.items import (
     Stopped,
     Unread,
 )
+from shared.core.list_columns import differences
 from shared.core.values.references import member as member_of
 
 _T = TypeVar("_T")
@@ -242,7 +244,13 @@ class SharePointLists:
                     case other:
                         return other
 
-    # ------------------------------------------------------------ history and changes
+    # ------------------------------------------------------------ columns, history and changes
+
+    def drift(self, target: TargetList, fields: Sequence[FieldMapping]) -> tuple[str, ...]:
+        """2 RU. Raises ListGone, PermissionMissing, Throttled, GraphUnavailable."""
+        address = urls.columns(target.site_id, target.list_id).query({"$select": SELECT})
+        shown = columns_of(self._client.get(address, action="graph.columns", ru=RU_MULTI_READ))
+        return differences(fields, [one.column for one in shown])
 
     def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
         """1 + 2 RU a page. Raises Transient errors, ListGone, PermissionMissing; None also when the item is gone."""

@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from shared.core.definition import FieldKind, FieldMapping
 from shared.core.errors import DeltaExpired, ListGone
-from shared.core.ids import ETag, ItemId
+from shared.core.ids import ETag, FieldNo, ItemId
 from shared.core.items import (
     CreateItem,
     DeleteItem,
@@ -22,6 +23,7 @@ from shared.core.items import (
     PatchItem,
     Stopped,
 )
+from shared.core.source import SourceColumn, SourceType
 from tests.contract.lists.conftest import Bench
 
 NOBODY = ItemId(999_999)
@@ -311,6 +313,25 @@ def test_changes_and_enumerations_tell_which_items_have_no_key(bench: Bench) -> 
     page = bench.lists.enumerate(bench.target, None)
     assert {entry.item_id: entry.keyless for entry in page.entries} == {ours: False, theirs: True}
     assert [entry.item for entry in page.entries] == [None, None]
+
+
+def test_columns_that_are_as_the_fields_say_differ_in_nothing(bench: Bench) -> None:
+    kinds = {"Title": FieldKind.TEXT, "amount": FieldKind.NUMBER, "Modified": FieldKind.DATETIME}
+    fields = [
+        FieldMapping(
+            no=FieldNo(no),
+            source=SourceColumn(name=name.lower(), type=SourceType(name="text", declared="text")),
+            target_column_name=name,
+            target_display_name=name,
+            kind=kind,
+            is_system_field=name == "Modified",
+        )
+        for no, (name, kind) in enumerate(kinds.items(), start=1)
+    ]
+    assert bench.lists.drift(bench.target, fields) == ()
+    bench.lose()
+    with pytest.raises(ListGone):
+        bench.lists.drift(bench.target, fields)
 
 
 def test_an_empty_list_is_enumerated_in_one_page(bench: Bench) -> None:

@@ -20,6 +20,7 @@ from shared.core.definition import (
     ConflictPolicy,
     DefinitionState,
     DeletePolicy,
+    FieldMapping,
     ForeignPolicy,
     SourceSpec,
     SyncDefinition,
@@ -81,6 +82,9 @@ class Watched:
 
     def versions_since(self, target: TargetList, item: ItemId, etag: ETag) -> Sequence[Item] | None:
         return self.inner.versions_since(target, item, etag)
+
+    def drift(self, target: TargetList, fields: Sequence[FieldMapping]) -> tuple[str, ...]:
+        return self.inner.drift(target, fields)
 
 
 class World:
