@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
-from shared.core.definition import ChangeDetection, DefinitionState, SyncMode
+from shared.core.definition import ChangeDetection, DefinitionState
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
@@ -254,7 +254,7 @@ def _checked(
     record: DefinitionRecord, snapshot: TableSnapshot, source: SourceAdmin, columns: Sequence[ListColumn]
 ) -> tuple[DefinitionRecord, tuple[Problem, ...]]:
     draft = _all_numbered(record)
-    problems = (*_mode(draft), *validate(draft, snapshot, columns))
+    problems = validate(draft, snapshot, columns)
     _refuse(draft.name, problems)
     key_names = draft.key_columns or snapshot.primary_key
     fields = fields_of(draft, snapshot, columns, next_no=record.next_field_no)
@@ -274,18 +274,6 @@ def _checked(
     found = source.check(source_spec(checked), needs_of(checked))
     _refuse(draft.name, found)
     return checked, tuple(p for p in (*problems, *found) if p.severity is Severity.WARNING)
-
-
-def _mode(draft: DraftDefinition) -> tuple[Problem, ...]:
-    if draft.mode is SyncMode.ONE_WAY_PUSH:
-        return ()
-    return (
-        Problem(
-            code="mode_not_there",
-            message=f"this release carries rows to lists only: {draft.mode} is not there yet, choose ONE_WAY_PUSH",
-            where="sync_mode",
-        ),
-    )
 
 
 def _column(snapshot: TableSnapshot, name: str) -> SourceColumn:

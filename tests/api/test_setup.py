@@ -134,13 +134,6 @@ def test_a_table_without_a_key_is_refused_and_all_problems_are_said_at_once(worl
     assert world.get("/sync-definitions") == []
 
 
-@pytest.mark.parametrize("mode", ["TWO_WAY", "ONE_WAY_PULL"])
-def test_a_mode_that_is_not_there_yet_is_refused(world: World, mode: str) -> None:
-    problem = world.refused("POST", "/sync-definitions", world.body(sync_mode=mode, row_deleted="KEEP"), status=422)
-
-    assert "is not there yet" in problem["detail"]
-
-
 def test_a_definition_is_deactivated_then_deleted_and_its_name_is_free_again(world: World) -> None:
     definition = world.live()
     world.run(definition)

@@ -10,10 +10,12 @@ import psycopg
 
 from functions.api.schemas import DefinitionIn, FieldMappingIn
 from infra.local.sharepoint import Tenant
+from shared.core.backlog import Lane
 from shared.core.errors import SyncError
 from shared.core.ids import DefinitionId, RunId
-from shared.core.runs import ActiveRun
+from shared.core.runs import ActiveRun, RunType
 from shared.engine import Engine
+from shared.usecases.ingress import capture_list
 from tests.api.client import TestClient
 
 PASSWORD = "S3CRET-database-password"
@@ -182,6 +184,35 @@ class World:
         except SyncError as error:
             engine.finish_run(definition, run.id, held=False, error=(error.code, error.message))
 
+    def ingress(self, definition: str) -> dict[str, Any]:
+        """Reads the list's changes and settles what they mean, as an ingress run does; the run as the API shows it."""
+        engine, known = self.engine, DefinitionId(UUID(definition))
+        run = engine.start_run(known, trigger="MANUAL", requested_by="test", run_type=RunType.INGRESS)[0]
+        if engine.begin_run(known, run.id) is not None:
+            record, spec = engine.definition(known)
+            client = engine.graphs.client(engine.connection_of(record), Lane.PEOPLE)
+            read = capture_list(
+                spec,
+                run.id,
+                engine.tools(record, spec, client),
+                cursors=engine.stores.cursors,
+                enumerations=engine.stores.enumerations,
+                limits=engine.limits(),
+                seconds=60,
+                go_on=lambda: True,
+            )
+            held = read.held
+            while not held and engine.settle(known, run.id).more:
+                pass
+            engine.finish_run(known, run.id, held=held, error=None)
+        return self.seen(run.id)
+
+    def sync(self, definition: str) -> None:
+        """An ingress and a push, twice: what one of them causes the other may have to finish."""
+        for _ in range(2):
+            for run in (self.ingress(definition), self.run(definition)):
+                assert run["status"] == "COMPLETED", run
+
     def seen(self, run: RunId | str) -> dict[str, Any]:
         shown: dict[str, Any] = self.get(f"/runs/{run}")
         return shown
@@ -206,11 +237,35 @@ class World:
             raise Refused(f"the simulator refused {method} {path}: {answer.text[:500]}")
         return answer.json() if answer.content else None
 
+    def person(self, definition: str) -> "Person":
+        return Person(self, str(self.get(f"/sync-definitions/{definition}")["list_id"]))
+
     def items(self, definition: str) -> dict[str, dict[str, Any]]:
         """Items of the definition's list as people see them, by title."""
         list_id = self.get(f"/sync-definitions/{definition}")["list_id"]
         found = self.sim("GET", f"/_sim/people/lists/{list_id}/items?top=5000")
         return {item["fields"]["Title"]: item for item in found["items"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who works in the list."""
+
+    world: World
+    list_id: str
+
+    def _path(self, item: Mapping[str, Any] | None = None) -> str:
+        return f"/_sim/people/lists/{self.list_id}/items" + (f"/{item['id']}" if item else "")
+
+    def add(self, **fields: Any) -> dict[str, Any]:
+        made: dict[str, Any] = self.world.sim("POST", self._path(), {"fields": fields})
+        return made
+
+    def edit(self, item: Mapping[str, Any], **fields: Any) -> None:
+        self.world.sim("PATCH", self._path(item), {"fields": fields})
+
+    def delete(self, item: Mapping[str, Any]) -> None:
+        self.world.sim("DELETE", self._path(item))
 
 
 def written(run: Mapping[str, Any]) -> tuple[int, int, int]:
