@@ -1,7 +1,7 @@
 """Names of source transactions, and what became of them."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,12 +51,20 @@ def parse_name(text: str) -> TransactionName | None:
     return name if name.timeline <= _MAX_TIMELINE and name.xid <= _MAX_XID else None
 
 
-def name_transaction(connection: Connection) -> TransactionName:
-    """Gives the transaction under way an id in the server's log, not flushed yet."""
+def name_transaction(connection: Connection, flush: Callable[[], None]) -> TransactionName:
+    """The name of the transaction under way. It stands in the server's log, and `flush` brings that to disk: a server that
+    crashes then knows that the id was given."""
     row = connection.execute(queries(FILE)["names"]).fetchone()
     if row is None:
         raise InvariantViolated("the server did not say who it is")
-    return TransactionName(system=row[0], timeline=row[1], xid=int(row[2]))
+    system, timeline, xid, position = row
+    flush()
+    if connection.execute(queries(FILE)["is_flushed"], [position]).fetchone() != (True,):
+        raise SourceUnavailable(
+            "the server did not bring its log to disk, or two connections to it reach different servers",
+            code="not_flushed",
+        )
+    return TransactionName(system=system, timeline=timeline, xid=int(xid))
 
 
 def fates(database: SourceDatabase, transactions: Collection[str]) -> Mapping[str, TransactionFate]:

@@ -54,8 +54,7 @@ class PostgresWriter:
         try:
             with translated(str(spec.table), writing=True):
                 target = target_of(session.connection, spec)
-                name = name_transaction(session.connection)
-                self._flush()
+                name = name_transaction(session.connection, self._flush)
         except PermissionMissing as error:
             session.close()
             raise self._with_remedy(error, spec, ()) from None

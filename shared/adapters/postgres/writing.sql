@@ -14,7 +14,8 @@ select
     )
 
 -- name: names
--- Gives the transaction an id that survives a crash of the server, and tells it: system identifier, timeline, id.
+-- Gives the transaction an id that survives a crash of the server, and tells it: system identifier, timeline, id, and how far the
+-- log has to be on disk for that.
 -- An id that only stands in memory is handed out again after a crash. A transactional message puts it into the log, which has to
 -- be flushed before the id is written down anywhere: see flush.
 select
@@ -27,6 +28,10 @@ select
 -- Something to commit, for the log to be flushed by: a transaction that has logged nothing is committed without a flush, even if
 -- it has an id.
 select pg_catalog.pg_logical_emit_message(true, 'syncbridge', '')
+
+-- name: is_flushed
+-- Whether the log is on disk that far. Parameter: the position.
+select pg_catalog.pg_current_wal_flush_lsn() >= %s::pg_catalog.pg_lsn
 
 -- name: fate
 -- What became of a transaction: this server's identity and timeline, whether it is a standby, and the status (committed, aborted,

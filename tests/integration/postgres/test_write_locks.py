@@ -177,7 +177,7 @@ def test_what_is_left_of_the_whole_transaction_s_time_bounds_each_statement(tabl
         "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
         "create trigger slow before update on t for each row execute function slow()",
     )
-    limits = WriteLimits()
+    limits = WriteLimits(statement=timedelta(hours=1))
     here = desk("t", limits=limits)
     change = here.update("1", a="mine")
     transaction = here.begin()
@@ -203,7 +203,7 @@ def test_nothing_is_committed_after_the_transaction_s_time(table: Source, desk: 
 
 
 def test_however_a_transaction_ends_its_connection_goes_back_without_it(
-    table: Source, open_source: Opener, desk: Opening
+    table: Source, open_source: Opener, desk: Opening, caplog
 ):
     table.run("alter table t add check (a <> 'refused')")
     here = desk("t", of=open_source(limits=Limits(connections=1, wait=timedelta(seconds=10))))
@@ -227,6 +227,8 @@ def test_however_a_transaction_ends_its_connection_goes_back_without_it(
     again.apply([])
     again.commit()
     assert idle_in_transaction(table) == 0
+    # The pool would do so too, some time later, in a thread of its own.
+    assert "rolling back returned connection" not in caplog.text
     assert here.row("1").values["a"] == "old"
 
 

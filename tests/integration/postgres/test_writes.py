@@ -206,10 +206,13 @@ def test_a_column_that_the_database_computes_is_never_written(source: Source, de
         "insert into t values (1)",
     )
     here = desk("t")
-    for change in (here.update("1", loud="x"), here.insert("2", loud="x"), here.update("1", n="5")):
+    for change in (here.update("1", loud="x"), here.insert("2", loud="x")):
         with pytest.raises(RowRejected) as refused:
             here.apply(change)
-        assert "loud" in refused.value.message or "428C9" in refused.value.message
+        assert (refused.value.code, refused.value.field) == ("generated_column", "loud")
+    with pytest.raises(RowRejected) as refused:
+        here.apply(here.update("1", n="5"))
+    assert "428C9" in refused.value.message
     (wrote,) = here.write(here.update("1", a="x"))
     assert wrote.row.values["loud"] == "X"
 
@@ -218,8 +221,8 @@ def test_a_parent_s_children_by_inheritance_keep_their_rows(source: Source, desk
     source.run(
         "create table t (id int primary key, a text)",
         "create table child () inherits (t)",
-        "insert into t values (1, 'parent')",
-        "insert into child values (1, 'child'), (2, 'child')",
+        # In one transaction: so all of them have one version, too.
+        "insert into t values (1, 'parent'); insert into child values (1, 'child'), (2, 'child')",
     )
     here = desk("t")
     here.write(here.update("1", a="new"), here.insert("2", a="new"))
@@ -330,9 +333,9 @@ def test_operators_that_somebody_put_into_the_path_do_not_decide_which_rows_are_
         "create operator evil.= (leftarg = text, rightarg = text, function = evil.always)",
         "create table public.t (id int primary key, a text)",
         "insert into t values (1, 'one'), (2, 'two')",
+        f"alter database {name} set search_path = evil, pg_catalog, public",
     )
     here = desk("t")
-    source.run(f"alter database {name} set search_path = evil, pg_catalog, public")
     here.write(here.update("1", a="new"))
     here.write(here.delete("1"))
     assert here.identities() == {identity_of(["2"])}
