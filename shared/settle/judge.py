@@ -118,7 +118,7 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case Leave(side=side, foreign=foreign):
             _leave(page, work, side, foreign=foreign)
         case Ask(delete=side):
-            what = "delete the item" if side is None or side is Side.ITEM else "delete the row"
+            what = {Side.ITEM: "delete the item", Side.ROW: "delete the row", None: "make the item again"}[side]
             page.await_approval(work, f"the definition's policy asks a person before it may {what}")
         case Forget():
             page.conclude(
