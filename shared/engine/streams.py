@@ -201,7 +201,7 @@ class Streams(Parts):
         wait = min(max(seconds, _SOONEST), _LATEST)
         now = self.clock.monotonic()
         known = self._wished.get(definition)
-        if known is not None and now < known <= now + wait:
+        if known is not None and now < known <= now + wait + _SOONEST:
             return
         self._wished[definition] = now + wait
         try:

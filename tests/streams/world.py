@@ -151,9 +151,10 @@ class Streaming:
         return found
 
     def writes(self) -> int:
-        """Requests that changed something in the tenant, as the simulator saw them."""
-        journal = self.world.sim("GET", "/_sim/journal?limit=100000")
-        return sum(1 for entry in journal["entries"] if entry["method"] in ("POST", "PATCH", "DELETE"))
+        """Requests that would have changed something in the list, those inside of batches included."""
+        listed = self.world.get(f"/sync-definitions/{self.definition}")["list_id"]
+        found = self.world.sim("GET", f"/_sim/requests?list={listed}&limit=100000")["requests"]
+        return sum(1 for request in found if request["method"] in ("POST", "PATCH", "DELETE"))
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:

@@ -1,0 +1,245 @@
+"""What may have lost changes, or is not what a definition was made for, stops it with words; a person lets it go on."""
+
+import contextlib
+
+import psycopg
+import pytest
+
+from shared.core.slots import Phase
+from shared.poller import session
+from tests.streams.world import Streaming, until
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source, the queue and the budget are looked at with every beat."""
+    monkeypatch.setattr(session, "CARE", 0.0)
+    monkeypatch.setattr(session, "BEAT", 0.05)
+
+
+def later(live: Streaming) -> None:
+    """As if the runs there were had been a while ago: the next scan may start."""
+    live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+
+
+def drop_slot(live: Streaming) -> None:
+    live.world.sql(
+        "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = 'arcore_slot'"
+    )
+    with contextlib.suppress(psycopg.errors.UndefinedObject):
+        live.world.sql("select pg_drop_replication_slot('arcore_slot')")
+
+
+def broken(live: Streaming, reason: str) -> None:
+    """The stream stopped for this reason, holds its definition, and makes no new slot by itself."""
+    until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
+    hold = live.holds()["STREAM_BROKEN"]
+    assert hold["details"]["reason"] == reason
+    assert "release this hold" in hold["explanation"]
+    run = live.world.run(live.definition)
+    assert run["status"] == "HELD", "nothing is written before a person has looked"
+
+
+def mended(live: Streaming) -> None:
+    """A person lets it go on: a new slot first, a scan after it, and both sides are equal."""
+    live.release("STREAM_BROKEN")
+    until(lambda: live.slot().phase is Phase.STREAMING, live.slot)
+    later(live)
+    live.scan()
+    live.caught_up()
+    live.deliver()
+    assert live.equal()
+    live.world.sql("update app.things set note = 'streams again' where id = 5")
+    live.caught_up()
+    live.deliver()
+    assert live.equal()
+
+
+def test_a_slot_that_is_gone_holds_its_definitions_until_a_person_has_looked(live: Streaming):
+    with live.streaming():
+        live.scan()
+    live.world.sql("select pg_drop_replication_slot('arcore_slot')")
+    live.world.sql("update app.things set note = 'never streamed' where id = 1")
+    with live.poller() as poller:
+        broken(live, "slot_missing")
+        assert not poller.ready()[0]
+        assert live.messages() == []
+        mended(live)
+
+
+def test_a_slot_that_was_made_anew_by_somebody_is_not_taken_for_ours(live: Streaming):
+    with live.streaming():
+        live.scan()
+    live.world.sql("select pg_drop_replication_slot('arcore_slot')")
+    live.world.sql("update app.things set note = 'never streamed' where id = 1")
+    live.world.sql("select pg_create_logical_replication_slot('arcore_slot', 'pgoutput')")
+    with live.poller():
+        broken(live, "slot_recreated")
+        mended(live)
+
+
+def test_a_slot_that_somebody_else_read_from_lacks_changes(live: Streaming):
+    with live.streaming():
+        live.scan()
+    live.world.sql("update app.things set note = 'stolen' where id = 1")
+    live.world.sql(
+        "select count(*) from pg_logical_slot_get_binary_changes('arcore_slot', null, null, 'proto_version', '1',"
+        " 'publication_names', 'arcore_publication')"
+    )
+    with live.poller():
+        broken(live, "slot_recreated")
+        mended(live)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("system_identifier = '7'", "other_server"),
+        ("timeline = timeline + 1", "other_timeline"),
+        ("queued_lsn = queued_lsn + 1000000000000", "server_rewound"),
+    ],
+)
+def test_another_server_another_timeline_and_one_that_was_set_back_are_told_apart(live: Streaming, change, reason):
+    with live.streaming():
+        live.scan()
+    live.world.metastore(f"update syncbridge.stream_slots set {change}")
+    live.world.sql("update app.things set note = 'changed' where id = 1")
+    with live.poller():
+        broken(live, reason)
+        assert live.messages() == []
+        mended(live)
+
+
+def test_a_slot_that_vanishes_while_it_is_read_is_noticed(live: Streaming):
+    with live.streaming():
+        live.scan()
+        drop_slot(live)
+        broken(live, "slot_missing")
+        mended(live)
+
+
+def test_a_slot_of_ours_that_this_metastore_does_not_know_is_left_alone(live: Streaming):
+    live.world.sql("select pg_create_logical_replication_slot('arcore_slot', 'pgoutput')")
+    with live.poller():
+        until(lambda: live.world.engine.stores.streams.slots() and live.slot().problem_code == "slot_taken")
+        path = f"/ops/slots/{live.instance}"
+        live.world.post(f"{path}/drop", {"reason": "a leftover"})
+        live.world.call("POST", f"{path}/create", {"reason": "ours now"}, expect=202)
+        until(lambda: live.slot().phase is Phase.STREAMING)
+
+
+def test_a_slot_whose_maker_died_before_it_was_on_record_is_made_again(live: Streaming):
+    streams = live.world.engine.stores.streams
+    streams.want(live.instance, "arcore_slot")
+    epoch = streams.acquire(live.instance, holder="dead", lease=session.LEASE)
+    assert epoch is not None
+    streams.make(live.instance, epoch, "arcore_slot")
+    streams.release(live.instance, epoch)
+    live.world.sql("select pg_create_logical_replication_slot('arcore_slot', 'pgoutput')")
+    with live.streaming():
+        assert live.slot().phase is Phase.STREAMING
+
+
+def test_another_databases_slot_of_that_name_is_left_alone(live: Streaming, pg_dsn: str):
+    with psycopg.connect(pg_dsn, autocommit=True) as other:
+        other.execute("select pg_create_logical_replication_slot('arcore_slot', 'pgoutput')")
+        with live.streaming():
+            assert live.slot().name == f"arcore_slot_{live.instance.hex[:8]}"
+            live.world.sql("update app.things set note = 'changed' where id = 1")
+            live.caught_up()
+            assert live.keys() == {'["1"]': "U"}
+        assert other.execute(
+            "select count(*) from pg_replication_slots where slot_name = 'arcore_slot'"
+        ).fetchone() == (1,)
+
+
+# ---------------------------------------------------------------- the publication
+
+
+def test_a_table_that_left_the_publication_for_a_while_is_scanned(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.caught_up()
+        assert live.world.engine.stores.streams.unscanned() == []
+        # All in one go, so that the poller sees the table published before and after it.
+        live.world.sql(
+            "do $$ begin alter publication arcore_publication drop table app.things;"
+            " alter publication arcore_publication add table app.things; end $$"
+        )
+        later(live)
+        until(lambda: live.world.engine.stores.streams.unscanned() == [live.id()])
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.scan()
+        assert live.equal()
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_a_truncate_holds_the_definition_and_no_item_is_deleted(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.sql("truncate app.things")
+        until(lambda: "TRUNCATED" in live.holds())
+        live.caught_up()
+        live.deliver()
+        assert live.world.run(live.definition)["status"] == "HELD"
+        assert len(live.items()) == 12
+        live.release("TRUNCATED")
+        run = live.world.run(live.definition)
+        assert run["status"] == "HELD", "an empty table is asked about once more"
+        assert len(live.items()) == 12
+        assert "EMPTY_SOURCE" in live.holds()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("alter table app.things drop column note", "note is gone"),
+        ("alter table app.things rename column note to remark", "note is gone, or has another name"),
+        ("alter table app.things alter column qty type text using qty::text", "qty was integer and is text now"),
+        ("alter table app.things alter column id type bigint", "id was integer and is bigint now"),
+    ],
+)
+def test_a_column_that_is_gone_renamed_or_retyped_holds_the_definition_and_empties_no_item(
+    live: Streaming, statement: str, said: str
+):
+    with live.streaming():
+        live.scan()
+        before = live.items()
+        live.world.sql(statement)
+        live.world.sql("update app.things set name = name where id < 5")
+        until(lambda: "SCHEMA_DRIFT" in live.holds())
+        assert said in live.holds()["SCHEMA_DRIFT"]["explanation"]
+        live.caught_up()
+        live.deliver()
+        assert live.items() == before
+
+
+def test_a_new_column_is_no_drift(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.sql("alter table app.things add column more text default 'x'")
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.caught_up()
+        live.deliver()
+        assert live.equal()
+        assert live.holds() == {}
+
+
+def test_a_replica_identity_that_loses_the_key_holds_the_definition_with_the_sql_that_mends_it(live: Streaming):
+    with live.streaming():
+        live.scan()
+        live.world.sql("create unique index by_name on app.things (name)")
+        live.world.sql("alter table app.things replica identity using index by_name")
+        live.world.sql("delete from app.things where id = 1")
+        until(lambda: "REPLICA_IDENTITY" in live.holds())
+        hold = live.holds()["REPLICA_IDENTITY"]["explanation"]
+        assert "alter table" in hold
+        live.world.sql("alter table app.things replica identity default")
+        live.release("REPLICA_IDENTITY")
+        later(live)
+        live.scan()
+        live.caught_up()
+        live.deliver()
+        assert live.equal()

@@ -1,0 +1,302 @@
+"""The other end of the queue: messages twice, late, shuffled, lost or spoiled, and what is left when time or budget are up."""
+
+import json
+import random
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.core.changes import SettleWish, pack_wish, unpack
+from shared.core.errors import GraphUnavailable, MetastoreUnavailable, QueueUnavailable
+from shared.core.ids import DefinitionId
+from shared.engine import streams as engine_streams
+from shared.engine.streams import QUEUE
+from shared.handles import ceiling_of
+from shared.poller import session
+from tests.streams.world import Streaming
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "BEAT", 0.05)
+
+
+@pytest.fixture
+def settled(live: Streaming) -> Streaming:
+    """Both sides are equal, and no message waits."""
+    with live.streaming():
+        live.scan()
+        live.caught_up()
+    live.messages()
+    assert live.equal()
+    return live
+
+
+def streamed(live: Streaming, *statements: str) -> list[str]:
+    """The messages of these statements, one transaction each, each read before the next."""
+    texts = []
+    with live.streaming():
+        for statement in statements:
+            live.world.sql(statement)
+            live.caught_up()
+            texts += live.messages()
+    return texts
+
+
+def take(live: Streaming, texts: list[str]) -> None:
+    for text in texts:
+        live.world.engine.take_message(text)
+
+
+def test_the_same_message_twice_writes_once(settled: Streaming):
+    texts = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    before = settled.writes()
+    take(settled, texts)
+    assert settled.writes() == before + 1
+    take(settled, texts * 3)
+    assert settled.writes() == before + 1
+    assert settled.equal()
+
+
+def test_changes_that_the_list_has_already_cost_no_write(settled: Streaming):
+    """What comes back of our own writes to rows, and of updates that change nothing."""
+    texts = streamed(settled, "update app.things set note = note", "update app.things set id = id where id < 5")
+    before = settled.writes()
+    take(settled, texts)
+    assert settled.writes() == before
+    assert settled.backlog()["due"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_messages_does_not_matter(settled: Streaming, seed: int):
+    chance = random.Random(seed)
+    statements = []
+    for n in range(25):
+        statements.append(
+            chance.choice(
+                [
+                    f"insert into app.things values ({100 + n}, 'new {n}', {n})",
+                    f"update app.things set note = 'n{n}' where id = {chance.randint(1, 12)}",
+                    f"update app.things set qty = {n} where id >= 100",
+                    f"delete from app.things where id = {chance.choice([1, 2, *range(100, 125)])}",
+                    f"update app.things set id = {200 + n} where id = {chance.randint(100, 124)}",
+                ]
+            )
+        )
+    texts = streamed(settled, *statements)
+    chance.shuffle(texts)
+    take(settled, texts)
+    assert settled.equal()
+    assert settled.backlog()["due"] == 0
+
+
+def test_messages_go_together_with_a_run_that_is_under_way(settled: Streaming):
+    texts = streamed(settled, "update app.things set note = 'streamed' where id <= 6")
+    settled.world.sql("update app.things set note = 'scanned' where id > 6")
+    run = settled.world.start(settled.definition)
+    engine = settled.world.engine
+    assert engine.begin_run(run.definition, run.id)
+    engine.capture(run.definition, run.id)
+    take(settled, texts)
+    engine.settle(run.definition, run.id)
+    engine.finish_run(run.definition, run.id, held=False, error=None)
+    assert settled.equal()
+
+
+def test_the_scan_finds_what_lost_messages_were_about(settled: Streaming):
+    chance = random.Random(1)
+    statements = [f"update app.things set note = 'n{n}' where id = {chance.randint(1, 12)}" for n in range(60)]
+    texts = streamed(
+        settled, *statements, "delete from app.things where id = 3", "insert into app.things values (77, 'x')"
+    )
+    lost = [text for text in texts if chance.random() > 0.9] or texts[-1:]
+    take(settled, [text for text in texts if text not in lost][:-1])
+    settled.world.run(settled.definition)
+    assert settled.equal()
+
+
+def test_two_definitions_of_one_table_both_get_its_changes(settled: Streaming):
+    other = settled.world.live(
+        name="Other",
+        list_name="Other",
+        change_detection="STREAM",
+        field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}],
+        row_filter="qty > 5",
+    )
+    settled.world.run(other)
+    texts = streamed(
+        settled, "update app.things set name = 'renamed' where id = 7", "update app.things set qty = 1 where id = 8"
+    )
+    take(settled, texts)
+    assert settled.equal()
+    assert "renamed" in settled.world.items(other)
+    assert "thing 8" not in settled.world.items(other), "a row that left the scope is a change too"
+
+
+def test_a_paused_definition_keeps_its_marks_and_settles_them_when_it_goes_on(settled: Streaming):
+    settled.world.post(f"/sync-definitions/{settled.definition}/pause")
+    take(settled, streamed(settled, "update app.things set note = 'while paused' where id = 1"))
+    assert not settled.equal()
+    assert settled.backlog()["due"] == 1
+    settled.world.post(f"/sync-definitions/{settled.definition}/activate")
+    settled.world.engine.take_message(pack_wish(SettleWish(definition=settled.id())))
+    assert settled.equal()
+
+
+def test_keys_of_another_table_or_another_key_mark_nothing(settled: Streaming):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    for change in (
+        lambda d: d["tables"][0].update(table="others"),
+        lambda d: d["tables"][0].update(key=["name"]),
+        lambda d: d["slot"].update(instance=str(uuid4())),
+    ):
+        document = json.loads(text)
+        change(document)
+        settled.world.engine.take_message(json.dumps(document))
+    assert settled.backlog()["due"] == 0
+    assert not settled.equal()
+
+
+# ---------------------------------------------------------------- spoiled messages
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda text: "no JSON at all", "not_json"),
+        (lambda text: text[:-2], "not_json"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 9'), "schema_version"),
+        (lambda text: text.replace('"tables"', '"tabels"'), "not_changes"),
+        (lambda text: "{}", "not_changes"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_set_aside_with_its_reason(settled: Streaming, spoil, code):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    for _ in range(2):
+        settled.world.engine.take_message(spoil(text))
+    (parked,) = settled.world.get("/ops/changes/parked")
+    assert (parked["code"], parked["queue"], parked["state"]) == (code, QUEUE, "PARKED")
+    settled.world.engine.take_message(text)
+    assert settled.equal(), "the messages after it are taken"
+
+
+def test_a_message_that_was_set_aside_can_be_tried_again_or_discarded(settled: Streaming):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    settled.world.engine.park_poison(text)
+    settled.world.engine.take_message("spoiled")
+    found = {message["code"]: message["id"] for message in settled.world.get("/ops/changes/parked")}
+    assert set(found) == {"failed_repeatedly", "not_json"}
+    path = f"/ops/changes/parked/{found['failed_repeatedly']}"
+    answer = settled.world.call("POST", f"{path}/replay", {"reason": "the metastore is back"}, expect=202)
+    assert answer["state"] == "REPLAYED"
+    settled.world.refused("POST", f"{path}/replay", {"reason": "again"}, status=409)
+    settled.deliver()
+    assert settled.equal()
+    settled.world.post(f"/ops/changes/parked/{found['not_json']}/discard", {"reason": "nonsense"})
+    assert settled.world.get("/ops/changes/parked") == []
+    decided = settled.world.get("/ops/changes/parked", decided=True)
+    assert {message["state"] for message in decided} == {"REPLAYED", "DISCARDED"}
+    settled.world.refused("POST", f"/ops/changes/parked/{uuid4()}/discard", {"reason": "?"}, status=404)
+
+
+def test_a_message_comes_again_while_its_marks_cannot_be_made(settled: Streaming, monkeypatch: pytest.MonkeyPatch):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+
+    def away(*_: object) -> int:
+        raise MetastoreUnavailable("the metastore did not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settled.world.engine.stores.backlog, "mark", away)
+        with pytest.raises(MetastoreUnavailable):
+            settled.world.engine.take_message(text)
+    assert settled.world.get("/ops/changes/parked") == []
+    settled.world.engine.take_message(text)
+    assert settled.equal()
+
+
+# ---------------------------------------------------------------- what is left
+
+
+def wishes(live: Streaming) -> list[float]:
+    """Delays of the messages that will wake somebody up."""
+    for name, text, _ in live.queue.later:
+        assert (name, unpack(text)) == (QUEUE, SettleWish(definition=live.id()))
+    return [delay for _, _, delay in live.queue.later]
+
+
+def test_a_used_up_budget_leaves_the_rows_and_wakes_somebody_up_later(settled: Streaming):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    engine = settled.world.engine
+    record = engine.stores.definitions.get(settled.id())
+    connection = engine.connection_of(record)
+    engine.graphs.budget(connection, ceiling_of(connection)).penalize(40)
+    engine.take_message(text)
+    assert settled.backlog()["due"] + settled.backlog()["later"] == 1
+    (delay,) = wishes(settled)
+    assert 30 < delay <= 41
+    engine.take_message(text)
+    assert len(wishes(settled)) == 1, "one is on its way"
+    settled.world.metastore(
+        "update syncbridge.ru_budgets set blocked_until = null, refilled_at = now(), level = 1e9, ramp = 8"
+    )
+    settled.world.metastore("update syncbridge.sync_backlog set due_at = now()")
+    engine.take_message(settled.queue.later[0][1])
+    assert settled.equal()
+
+
+def test_rows_beyond_the_time_of_one_call_wake_somebody_up_at_once(settled: Streaming, monkeypatch: pytest.MonkeyPatch):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id <= 5")
+    monkeypatch.setattr(engine_streams, "SETTLE_SECONDS", 0.0)
+    settled.world.engine.take_message(text)
+    assert settled.backlog()["due"] == 5
+    assert wishes(settled) == [1.0]
+
+
+def test_a_list_that_does_not_answer_leaves_the_marks_and_is_tried_again(
+    settled: Streaming, monkeypatch: pytest.MonkeyPatch
+):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+
+    def away(*_: object, **__: object) -> None:
+        raise GraphUnavailable("Graph did not answer", retry_after=50)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_streams, "settle", away)
+        settled.world.engine.take_message(text)
+    assert wishes(settled) == [50]
+    assert settled.backlog()["due"] == 1
+
+
+def test_a_queue_that_is_away_wakes_nobody_up_and_breaks_nothing(settled: Streaming, monkeypatch: pytest.MonkeyPatch):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id <= 5")
+    monkeypatch.setattr(engine_streams, "SETTLE_SECONDS", 0.0)
+    settled.queue.away = True
+    settled.world.engine.take_message(text)
+    assert settled.backlog()["due"] == 5
+    with pytest.raises(QueueUnavailable):
+        settled.queue.put(QUEUE, "x")
+
+
+def test_a_list_that_is_gone_holds_the_definition(settled: Streaming):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    listed = settled.world.get(f"/sync-definitions/{settled.definition}")["list_id"]
+    settled.world.sim("DELETE", f"/_sim/people/lists/{listed}")
+    settled.world.engine.take_message(text)
+    assert "LIST_GONE" in settled.holds()
+    assert settled.backlog()["due"] == 1
+
+
+def test_what_changes_came_to_and_cost_is_kept_by_runs(settled: Streaming):
+    take(settled, streamed(settled, "update app.things set note = 'changed' where id <= 4"))
+    (run,) = [run for run in settled.world.get("/runs") if run["run_type"] == "CDC"]
+    assert (run["status"], run["updated"], run["trigger"]) == ("RUNNING", 4, "STREAM")
+    assert run["ru"] >= 8
+    assert str(run["id"]) not in {str(found.id) for found in settled.world.engine.unfinished_runs()}
+    settled.world.metastore("update syncbridge.sync_runs set start_time = start_time - interval '1 hour'")
+    settled.world.engine.look_after_streams()
+    assert settled.world.get(f"/runs/{run['id']}")["status"] == "COMPLETED"
+
+
+def test_a_wish_for_a_definition_that_is_gone_is_granted_by_doing_nothing(settled: Streaming):
+    settled.world.engine.take_message(pack_wish(SettleWish(definition=DefinitionId(UUID(int=0)))))
+    assert settled.equal()
