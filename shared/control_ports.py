@@ -267,3 +267,6 @@ class SharePointAdmin(Protocol):
         """With `list_id`, writing is tried there where no list can be made."""
 
     def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList: ...
+
+    def keeps_versions(self, site_id: SiteId, list_id: ListId) -> bool:
+        """As far as its items tell."""

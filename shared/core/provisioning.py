@@ -70,7 +70,7 @@ class ProvisionedList:
     """Real internal name of the hidden, indexed, unique column that holds the sync key."""
     columns: tuple[ProvisionedColumn, ...]
     keeps_versions: bool = True
-    """New lists keep versions. Graph does not say whether a list does; reading a history that is missing says so."""
+    """New lists keep versions. Graph does not say whether a list does; items that were written more than once tell."""
     created: bool = False
     """The list was made by this call."""
     changes: tuple[str, ...] = ()

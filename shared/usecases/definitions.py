@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
-from shared.core.definition import ChangeDetection, DefinitionState
+from shared.core.definition import DefinitionState
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
@@ -143,24 +143,6 @@ def provision(
     return definitions.save(bound, actor=actor), made
 
 
-def health_of(record: DefinitionRecord) -> tuple[str, ...]:
-    """What is limited or missing, a sentence each."""
-    said = []
-    if record.target.list_id is None:
-        said.append("The list is not provisioned yet.")
-    elif not record.target.provisioned:
-        said.append("The fields changed: provision the list again, no run starts before.")
-    elif not record.target.keeps_versions:
-        said.append(
-            "The list keeps no version history: what became of a write whose answer was lost is told by comparing values."
-        )
-    if record.draft.change_detection is ChangeDetection.WATERMARK:
-        said.append("The watermark does not see deletes: a scan finds them once a day.")
-    if record.state_reason:
-        said.append(f"{record.state.value.capitalize()}: {record.state_reason}")
-    return tuple(said)
-
-
 def list_plan(record: DefinitionRecord) -> ListPlan:
     """The list that a definition's pushed and pulled fields need; system columns are there anyway."""
     columns = tuple(
@@ -208,6 +190,7 @@ def set_state(
                 f"definition {record.name!r} has no list with all its columns yet: provision it before it is activated",
                 code="not_provisioned",
             )
+        record = _as_the_list_is(record, sharepoint, definitions, actor)
         problems: tuple[Problem, ...] = ()
         if source is not None:
             problems += source.check(source_spec(record), needs_of(record))
@@ -215,6 +198,18 @@ def set_state(
             problems += sharepoint.check_rights(record.target.site_id, record.target.list_id)
         _refuse(record.name, problems)
     return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
+
+
+def _as_the_list_is(
+    record: DefinitionRecord, sharepoint: SharePointAdmin | None, definitions: Definitions, actor: str
+) -> DefinitionRecord:
+    """Somebody may have switched the list's versions on or off since it was looked at."""
+    if sharepoint is None or record.target.list_id is None:
+        return record
+    kept = sharepoint.keeps_versions(record.target.site_id, record.target.list_id)
+    if kept == record.target.keeps_versions:
+        return record
+    return definitions.save(replace(record, target=replace(record.target, keeps_versions=kept)), actor=actor)
 
 
 def _agreed(record: DefinitionRecord) -> DefinitionRecord:

@@ -27,6 +27,7 @@ from shared.core.record import DefinitionRecord
 from shared.core.source import TableRef
 from shared.engine import Engine
 from shared.usecases import definitions as life
+from shared.usecases.health import health_of
 
 Fate = Literal["keep", "forget"]
 
@@ -376,7 +377,7 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         settle_concurrency=draft.settle_concurrency,
         poll_interval=draft.poll_interval,
         debounce=draft.debounce,
-        health=life.health_of(record),
+        health=health_of(record, surface=engine.settings.surface),
     ).model_dump(mode="json")
 
 

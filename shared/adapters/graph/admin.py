@@ -1,10 +1,12 @@
 """One SharePoint connection as set-up sees it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.client import RU_SINGLE_READ, GraphClient, Request
+from shared.adapters.graph.history import keeps_versions
 from shared.adapters.graph.provision import Provisioner
 from shared.adapters.graph.rights import check_rights
 from shared.adapters.graph.sites import lists_of, search_sites, site_at, team_site, why_unusable
@@ -72,7 +74,12 @@ class GraphAdmin:
         return check_rights(self._client, site_id, list_id)
 
     def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList:
-        return Provisioner(self._client, site_id).provision(plan)
+        made = Provisioner(self._client, site_id).provision(plan)
+        return made if made.created else replace(made, keeps_versions=self.keeps_versions(site_id, made.list_id))
+
+    def keeps_versions(self, site_id: SiteId, list_id: ListId) -> bool:
+        """As far as its items tell; a list without items that were edited is taken to keep versions, as new lists do."""
+        return keeps_versions(self._client, site_id, list_id) is not False
 
     def drift(self, site_id: SiteId, plan: ListPlan, list_id: ListId) -> tuple[str, ...]:
         """How the list's columns differ from the plan, a sentence each, without changing anything."""

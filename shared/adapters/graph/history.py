@@ -10,7 +10,7 @@ from shared.adapters.graph.parsing import editor_of, fields_of, key_of, page_of
 from shared.adapters.graph.verdicts import etag_of
 from shared.core.definition import TargetList
 from shared.core.errors import GraphUnavailable
-from shared.core.ids import ETag, ItemId
+from shared.core.ids import ETag, ItemId, ListId, SiteId
 from shared.core.items import Item, ItemFields
 
 _VERSION = re.compile(r"([1-9][0-9]{0,8})\.0")
@@ -60,6 +60,21 @@ def versions_after(
         for number in sorted(found)
         if number >= wanted.start
     ]
+
+
+def keeps_versions(client: GraphClient, site_id: SiteId, list_id: ListId) -> bool | None:
+    """Whether a list keeps its items' versions, told by items that were written more than once: Graph shows the setting
+    nowhere. False: some write made no version, so that this item's history tells nothing. None: no item among the first
+    was written twice. One page, 2 RU."""
+    options = {"$select": "id,eTag", "$expand": "fields($select=_UIVersionString)", "$top": "100"}
+    body = client.get(urls.items(site_id, list_id).query(options), action="graph.enumerate", ru=RU_MULTI_READ)
+    written = [
+        (writes, label)
+        for item in page_of(body)
+        if (writes := _writes(etag_of(member(item, "eTag")))) is not None and writes > 1
+        if (label := _label(member(member(item, "fields"), "_UIVersionString"))) is not None
+    ]
+    return all(writes == label for writes, label in written) if written else None
 
 
 def _versions(

@@ -1,0 +1,68 @@
+"""What is limited or missing about a definition, a sentence each."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from shared.core.definition import ChangeDetection, ConflictPolicy, DeletePolicy, ForeignPolicy, SyncMode
+from shared.core.policies import policies_of
+from shared.core.record import DefinitionRecord
+
+
+def health_of(record: DefinitionRecord, *, surface: timedelta) -> tuple[str, ...]:
+    """`surface`: how long a write whose answer was lost may still take effect. How the list's changes come to be known is
+    told elsewhere."""
+    return tuple(_health(record, surface))
+
+
+def _health(record: DefinitionRecord, surface: timedelta) -> Iterator[str]:
+    yield from _list(record, surface)
+    if record.draft.change_detection is ChangeDetection.WATERMARK:
+        yield "The watermark does not see deletes: a scan finds them once a day."
+    yield from _direction(record)
+    if record.draft.debounce:
+        yield f"A person's edit moves once it has rested for {_words(record.draft.debounce)}."
+    if record.state_reason:
+        yield f"{record.state.value.capitalize()}: {record.state_reason}"
+
+
+def _list(record: DefinitionRecord, surface: timedelta) -> Iterator[str]:
+    if record.target.list_id is None:
+        yield "The list is not provisioned yet."
+    elif not record.target.provisioned:
+        yield "The fields changed: provision the list again, no run starts before."
+    elif not record.target.keeps_versions:
+        yield (
+            "The list keeps no version history, or not of every item: what became of a write whose answer was lost is told "
+            "by comparing values. "
+            f"For up to {_words(surface)} after such a write, somebody who types back exactly what it sent is not told apart "
+            "from it. Switch versions on in the list's settings to close this window."
+        )
+
+
+def _direction(record: DefinitionRecord) -> Iterator[str]:
+    draft, policies = record.draft, policies_of(record.draft)
+    if draft.mode is SyncMode.ONE_WAY_PULL:
+        yield "The list is the record: it is never written to, and rows that no item stands for are left alone."
+    if draft.mode is SyncMode.ONE_WAY_PUSH:
+        return
+    if policies.foreign_items is ForeignPolicy.IGNORE:
+        yield "New items make no rows: foreign_items is IGNORE."
+    deletes = policies.item_deleted in (DeletePolicy.PROPAGATE, DeletePolicy.APPROVE)
+    if deletes and record.soft_delete_column is not None:
+        yield f"A row whose item is deleted is marked in {record.soft_delete_column.name}, and stays."
+    if draft.mode is SyncMode.TWO_WAY and draft.conflict_policy is ConflictPolicy.LATEST_WINS:
+        yield (
+            f"LATEST_WINS compares {draft.cursor_column} with the item's Modified, in whole seconds of two clocks: an edit "
+            "counts as later by what the clocks say."
+        )
+    if any(mapping.is_system_field for mapping in record.fields) and draft.mode is SyncMode.TWO_WAY:
+        yield "Columns of SharePoint's own are pulled: each write to an item is followed by a reading of it, at 1 RU."
+
+
+def _words(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            count = int(seconds // size)
+            return f"{count} {word}{'s' * (count != 1)}"
+    return f"{seconds:g} seconds"
