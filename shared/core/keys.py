@@ -27,8 +27,8 @@ def pulled_key(key: Iterable[SourceColumn], fields: Sequence[FieldMapping]) -> t
 
 
 def can_be_reserved(key: Sequence[SourceColumn]) -> bool:
-    """Whether values that no row has can be made for the key."""
-    return len(key) == 1 and (key[0].identity or family_of(key[0].type) is Family.UUID)
+    """Whether values that no row has can be made for every column of the key."""
+    return bool(key) and all(column.identity or family_of(column.type) is Family.UUID for column in key)
 
 
 def new_key(key: Sequence[SourceColumn], fields: Sequence[FieldMapping]) -> NewKey | None:

@@ -95,4 +95,5 @@ def test_new_keys_come_from_the_item_or_are_made_or_from_nowhere():
     assert new_key([CODE], [replace(pulled, direction=Direction.PUSH_ONLY)]) is None
     assert new_key([ID], []) is NewKey.RESERVED
     assert new_key([a_column("u", "uuid")], []) is NewKey.RESERVED
+    assert new_key([ID, a_column("u", "uuid")], []) is NewKey.RESERVED
     assert new_key([ID, CODE], [pulled]) is None
