@@ -8,6 +8,10 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 # One order of sets in all test processes, or pytest-xdist sees different parameters in each.
 export PYTHONHASHSEED := 0
+# Compiled modules are kept, whatever the shell says: each of the many processes of a run would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+# `tests/conftest.py` knows these words.
+FAST := not slow and not server
 # Two test processes: what the smallest build machines have.
 JOBS ?= 2
 # HOST=func runs the app under Azure Functions Core Tools instead of the local stand-in.
@@ -27,11 +31,11 @@ up: setup ## bring everything up and keep it up until Ctrl-C (HOST=func: under C
 	@$(PY) -m infra.local.up --host $(HOST)
 
 test: setup lint ## everything that a build checks: lint, the fast tests, the slow tests
-	@$(PYTEST) -q -n $(JOBS) -m "not slow and not server"
+	@$(PYTEST) -q -n $(JOBS) -m "$(FAST)"
 	@$(PYTEST) -q -n $(JOBS) --dist worksteal -m "slow or server"
 
 fast: setup ## the fast tests only (under 30 s)
-	@$(PYTEST) -q -n $(JOBS) -m "not slow and not server"
+	@$(PYTEST) -q -n $(JOBS) -m "$(FAST)"
 
 lint: setup ## ruff, mypy --strict, the import rules
 	@.venv/bin/ruff check .

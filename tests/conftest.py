@@ -1,6 +1,8 @@
 """Fixtures for every test: real servers, and an environment that says nothing about the machine."""
 
+import gc
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,15 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("fast")
 
 
+_FAST_TIER = "not slow and not server"
+_SLOW_FOLDERS = frozenset(
+    Path(__file__).parent / name
+    for name in (
+        *("api", "e2e", "scenarios", "settle"),
+        *("integration/captures", "integration/metastore", "integration/postgres"),
+    )
+)
+"""Everything below needs servers. The fast tier does not even read these files, which would take a third of its time."""
 _SERVERS = {"postgres_server": "postgres", "azurite": "server", "start_simulator": "server"}
 
 
@@ -34,9 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: talks to a PostgreSQL server (set by the fixtures)")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.option.markexpr == _FAST_TIER and collection_path in _SLOW_FOLDERS else None
+
+
+def pytest_collection_finish() -> None:
+    # What has been imported stays: no garbage collection of a test has to look through all of it again.
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use a server are marked: left out of the fast tier, and run against each version of PostgreSQL."""
+    """Tests that use a server are marked: left out of the fast tier, and run against each version of PostgreSQL.
+
+    Tests below a folder of servers are of the slow tier even without one, or they would be of none."""
     for item in items:
+        if not _SLOW_FOLDERS.isdisjoint(item.path.parents):
+            item.add_marker("slow")
         for fixture in _SERVERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
             item.add_marker(_SERVERS[fixture])

@@ -59,10 +59,16 @@ def sources(*folders: str) -> tuple[tuple[str, str], ...]:
 
 
 @cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Every node of a module's tree; parsing takes most of these tests' time."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
+@cache
 def imported(source: str) -> set[str]:
     """The modules that a source names, with `from package import module` as both may be."""
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +81,7 @@ def imported(source: str) -> set[str]:
 @cache
 def called(source: str) -> frozenset[str]:
     """Dotted names of everything that is called: the last two parts, and the last one alone."""
-    names = {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+    names = {ast.unparse(node.func) for node in nodes(source) if isinstance(node, ast.Call)}
     return frozenset(
         {".".join(name.rsplit(".", 2)[-2:]) for name in names} | {name.rsplit(".", 1)[-1] for name in names}
     )
@@ -91,7 +97,7 @@ def _of_named_statements(node: ast.expr) -> bool:
 def interpolated_sql(source: str) -> list[int]:
     """Lines where text is put together on its way into SQL: f-strings, %, + and format in execute, executemany, copy, SQL."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = ast.unparse(node.func).rsplit(".", 1)[-1]

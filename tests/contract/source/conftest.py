@@ -92,7 +92,7 @@ def _real(dsn: str) -> Iterator[Bench]:
         )
 
 
-@pytest.fixture(params=["memory", "postgresql"])
+@pytest.fixture(params=["memory", pytest.param("postgresql", marks=[pytest.mark.server, pytest.mark.postgres])])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     if request.param == "memory":
         yield _fake()

@@ -101,6 +101,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_killed_at_any_request_it_goes_on_and_makes_everything_once(rig: Rig, name: str) -> None:
     steps = count_of_requests(rig)

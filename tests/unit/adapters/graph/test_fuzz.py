@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,7 @@ def test_parsers_give_nouns_or_typed_errors(body: Any) -> None:
 
 
 @quick
+@pytest.mark.slow
 @given(st.lists(hostile, min_size=1, max_size=4), st.data())
 def test_the_list_store_answers_every_question_whatever_it_is_told(
     answers: list[tuple[int, Any]], data: st.DataObject
@@ -116,6 +118,7 @@ def test_the_list_store_answers_every_question_whatever_it_is_told(
 
 
 @quick
+@pytest.mark.slow
 @given(st.lists(hostile, min_size=1, max_size=4))
 def test_set_up_ends_in_nouns_or_typed_errors_whatever_it_is_told(answers: list[tuple[int, Any]]) -> None:
     world = World(lambda _: answer(*answers[len(world.requests) % len(answers)]))
