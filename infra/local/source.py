@@ -29,12 +29,15 @@ def prepare_metastore(server: PostgresServer) -> str:
 def prepare_source(server: PostgresServer, *, password: str, counts: Counts) -> bool:
     """Make the business database, its sample rows and the product's role, if they are missing. Whether it did.
 
-    The role may read and write the rows, and see other sessions' transactions (for a safe watermark); it owns nothing.
+    The role may read and write the rows, see other sessions' transactions (for a safe watermark) and read the log; it owns
+    nothing, so that publishing a table is for the database's administrator.
     """
     _create_database(server, SOURCE)
     with psycopg.connect(server.dsn(SOURCE)) as connection:
         role = connection.execute("select 1 from pg_roles where rolname = %s", [ROLE]).fetchone()
-        statement = "alter role {} login password {}" if role else "create role {} login password {}"
+        statement = (
+            "alter role {} replication login password {}" if role else "create role {} replication login password {}"
+        )
         connection.execute(sql.SQL(statement).format(sql.Identifier(ROLE), sql.Literal(password)))
         connection.execute(sql.SQL("grant pg_read_all_stats to {}").format(sql.Identifier(ROLE)))
         present = connection.execute("select to_regnamespace('business') is not null").fetchone()

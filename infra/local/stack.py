@@ -1,11 +1,11 @@
-"""Brings up the parts of a stack in order: PostgreSQL, queues, the simulated SharePoint, the Functions host."""
+"""Brings up the parts of a stack in order: PostgreSQL, queues, the simulated SharePoint, the Functions host, the poller."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from infra.local import azurite, host_process, postgres, simulator, source
+from infra.local import azurite, host_process, poller_process, postgres, simulator, source
 from infra.local.host_process import HostKind
 from infra.local.ports import free_port
 from infra.local.postgres import PostgresServer
@@ -16,7 +16,7 @@ from infra.local.simulator import Simulator
 from infra.local.state import State, save
 from infra.local.supervisor import Supervisor
 
-_LISTENERS = ("postgres", "azurite", "simulator", "host")
+_LISTENERS = ("postgres", "azurite", "simulator", "host", "poller")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,9 @@ class Stack:
     tenant: Tenant
     host: Child
     host_url: str
+    poller: Child
+    poller_url: str
+    """Where it answers /healthz and /readyz."""
     settings: Mapping[str, str] = field(repr=False)
     """What the host was started with, the connection strings of the other parts among it."""
 
@@ -108,6 +111,10 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         host = start_host(state, settings, options)
         supervisor.add(host)
         detail(f"port {ports['host']}")
+    with _step(say, "poller") as detail:
+        poller = poller_process.start(port=ports["poller"], directory=state.directory, values=settings, keep_open=keep)
+        supervisor.add(poller)
+        detail(f"port {ports['poller']}")
     return Stack(
         state=state,
         server=server,
@@ -115,6 +122,8 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         tenant=tenant,
         host=host,
         host_url=f"http://127.0.0.1:{ports['host']}",
+        poller=poller,
+        poller_url=f"http://127.0.0.1:{ports['poller']}",
         settings=settings,
     )
 

@@ -5,32 +5,45 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.core.backoff import CALLS
 from shared.core.backoff import wait as delay_of
 from shared.core.errors import QueueUnavailable
 from shared.core.replication import NO_LSN, Lsn
 from shared.core.slots import Progress
-from shared.ports import Queue
+from shared.ports import Clock, Queue
 
 SENDERS = 4
 MOST = 32
 """Batches on their way at most. Beyond, the log waits in the source."""
+_LONGEST = 30.0
+"""Seconds between two tries of a message."""
 
 
 @dataclass(slots=True)
 class _Parcel:
-    sent: Sequence[Future[None]]
+    sent: Sequence[Future[datetime]]
     done: Progress
+    committed_at: datetime | None
 
 
 class Outbox:
-    """For one thread. `tired`: called with what keeps the queue from taking messages, and with None when it takes them."""
+    """For one thread. `tired`: called with what keeps the queue from taking messages, and with None when it takes them.
+    `late`: called with the seconds from a batch's oldest commit to its last message's place in the queue."""
 
     def __init__(
-        self, queue: Queue, name: str, *, jitter: Callable[[], float], tired: Callable[[QueueUnavailable | None], None]
+        self,
+        queue: Queue,
+        name: str,
+        *,
+        clock: Clock,
+        jitter: Callable[[], float],
+        tired: Callable[[QueueUnavailable | None], None],
+        late: Callable[[float], None],
     ) -> None:
-        self._queue, self._name, self._jitter, self._tired = queue, name, jitter, tired
+        self._queue, self._name, self._clock = queue, name, clock
+        self._jitter, self._tired, self._late = jitter, tired, late
         self._parcels: deque[_Parcel] = deque()
         self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="outbox")
         self._closed = threading.Event()
@@ -43,17 +56,19 @@ class Outbox:
     def room(self) -> bool:
         return len(self._parcels) < MOST
 
-    def put(self, texts: Sequence[str], done: Progress) -> None:
+    def put(self, texts: Sequence[str], done: Progress, *, committed_at: datetime | None = None) -> None:
         """`done` is safe once all of these messages and all before them are in the queue."""
-        self._parcels.append(_Parcel([self._threads.submit(self._send, text) for text in texts], done))
+        sent = [self._threads.submit(self._send, text) for text in texts]
+        self._parcels.append(_Parcel(sent, done, committed_at))
 
     def safe(self) -> Progress | None:
         """What has become safe since the last call. Raises what a message met that no further try mends."""
         queued, changes, keys, messages = NO_LSN, 0, 0, 0
         while self._parcels and all(future.done() for future in self._parcels[0].sent):
             parcel = self._parcels.popleft()
-            for future in parcel.sent:
-                future.result()
+            arrived = [future.result() for future in parcel.sent]
+            if arrived and parcel.committed_at is not None:
+                self._late((max(arrived) - parcel.committed_at).total_seconds())
             queued = Lsn(max(queued, parcel.done.queued))
             changes, keys = changes + parcel.done.changes, keys + parcel.done.keys
             messages += parcel.done.messages
@@ -69,7 +84,8 @@ class Outbox:
         self._closed.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str) -> datetime:
+        """When it was in the queue."""
         attempts = 0
         while True:
             try:
@@ -83,7 +99,4 @@ class Outbox:
             else:
                 if attempts:
                     self._tired(None)
-                return
-
-
-_LONGEST = 30.0
+                return self._clock.now()

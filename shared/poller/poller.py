@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared.core.errors import SyncError
@@ -59,6 +59,7 @@ class Poller:
                 "state": reader.seen.state.value,
                 "code": reader.seen.code,
                 "queued": lsn_text(reader.seen.queued),
+                "commit_to_queue": percentiles(list(reader.seen.late)),
             }
             for reader in readers
         ]
@@ -75,3 +76,15 @@ class Poller:
                 reader.start()
         for instance in [instance for instance, reader in self._readers.items() if not reader.alive]:
             del self._readers[instance]
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float] | None:
+    """p50 and p99, in seconds; None: nothing was measured."""
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    return {
+        "p50_s": round(ordered[len(ordered) // 2], 4),
+        "p99_s": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], 4),
+        "batches": len(ordered),
+    }

@@ -7,8 +7,9 @@ read again, and a reader that was overtaken confirms nothing.
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -61,6 +62,8 @@ class Seen:
     state: State = State.STARTING
     code: str | None = None
     queued: Lsn = NO_LSN
+    late: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+    """Seconds from a commit to the queue, of the last batches; by the source's clock and ours."""
 
 
 class Session:
@@ -106,7 +109,14 @@ class Session:
             self._care.stop_for(found, self._record, self._epoch)
             return
         self._server_end = self._confirmed
-        outbox = Outbox(self._engine.queue, QUEUE, jitter=self._jitter, tired=self._tired)
+        outbox = Outbox(
+            self._engine.queue,
+            QUEUE,
+            clock=self._clock,
+            jitter=self._jitter,
+            tired=self._tired,
+            late=self._seen.late.append,
+        )
         try:
             feed = self._open()
             try:
@@ -194,7 +204,8 @@ class Session:
             )
             texts = list(pack(message))
         keys = sum(len(table.operations) for table in batch.tables)
-        outbox.put(texts, Progress(queued=batch.complete, changes=batch.changes, keys=keys, messages=len(texts)))
+        done = Progress(queued=batch.complete, changes=batch.changes, keys=keys, messages=len(texts))
+        outbox.put(texts, done, committed_at=batch.committed_at)
         rate = self._record.most_per_second
         if rate is not None:
             self._not_before = max(self._not_before, self._clock.monotonic()) + batch.changes / rate
@@ -254,7 +265,7 @@ class Session:
         state = self._care.admin.slot(self._record.name)
         if state is None:
             return  # reading will say so
-        caught_up = outbox.empty and self._gatherer.empty and self._confirmed >= self._server_end
+        caught_up = outbox.empty and self._gatherer.empty and self._gatherer.complete >= self._server_end
         self._streams.measure(
             self._instance,
             self._epoch,

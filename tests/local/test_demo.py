@@ -31,6 +31,11 @@ def test_the_demo_pushes_twice_proves_it_and_stays_within_the_smallest_budget():
     assert pacing["items"] == pacing["rows"] > 0
     assert pacing["refused"] == 0
     assert 0 < pacing["ru_of_the_busiest_minute"] <= pacing["ceiling"]
+    cdc = told["acts"]["cdc"]
+    assert cdc["converged"] is True
+    assert cdc["changes"] >= 100
+    assert 0 < cdc["commit_to_queue_p99_s"] < cdc["commit_to_item_p99_s"]
+    assert cdc["items_at_the_end"] == cdc["rows_at_the_end"] > 0
 
 
 @pytest.mark.parametrize(

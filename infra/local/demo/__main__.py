@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.local.demo.acts import pacing, push
+from infra.local.demo.acts import cdc, pacing, push
 from infra.local.demo.http import Api, DemoError
 from infra.local.demo.report import Report
 from infra.local.demo.setup import register_database
@@ -72,6 +72,8 @@ def _play(supervisor: Supervisor, directory: Path, report: Report, options: argp
         report.acts["push"] = push.run(work, instance=instance, projects=options.projects)
         report.heading("Act 2: the smallest tenant's budget is never exceeded")
         report.acts["pacing"] = pacing.run(work, instance=instance)
+        report.heading("Act 3: changes reach the list as they are committed")
+        report.acts["cdc"] = cdc.run(work, instance=instance)
     except DemoError as error:
         ended = supervisor.first_ended()
         raise error if ended is None else DemoError(f"{error}; {ended.name} ended: {ended.last_lines()}") from error

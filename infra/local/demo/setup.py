@@ -66,13 +66,13 @@ def introspect(work: Work, instance: str, table: str) -> None:
         step.note = f"{len(only['columns'])} columns, {len(only['indexes'])} indexes"
 
 
-def register_sharepoint(work: Work, tenant: Tenant) -> str:
+def register_sharepoint(work: Work, tenant: Tenant, *, name: str | None = None) -> str:
     """The id of a connection to the tenant."""
     with work.report.step("register the SharePoint connection"):
         connection = work.api.post(
             "/sharepoint-connections",
             {
-                "name": f"tenant {tenant.id}",
+                "name": name or f"tenant {tenant.id}",
                 "tenant_id": tenant.id,
                 "client_id": tenant.client_id,
                 "auth_method": "SECRET",
