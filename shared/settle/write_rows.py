@@ -176,15 +176,15 @@ def _carried_out(
     except RowRejected as rejected:
         void()
         if len(group) > 1:  # nobody can say which row it was: halves find it in few steps
-            middle = len(group) // 2
-            return [group[:middle], group[middle:]]
+            return _halves(group)
         page.park(group[0].work, rejected.code, rejected.message)
         return []
     except PreconditionFailed:
         void()
-        for act in group:
-            act.work.again()
-        half.again += [act.work for act in group]
+        if len(group) > 1:  # a lock that somebody holds for long keeps its own row only
+            return _halves(group)
+        group[0].work.again()
+        half.again.append(group[0].work)
         return []
     except (RowsHidden, ConfigurationError) as stop:
         void()
@@ -202,6 +202,11 @@ def _carried_out(
         assert isinstance(outcome, Wrote)  # noqa: S101  the others were looked at above
         _landed(page, act, intents[act.change.op], outcome.row, half)
     return []
+
+
+def _halves(group: list[RowAct]) -> list[list[RowAct]]:
+    middle = len(group) // 2
+    return [group[:middle], group[middle:]]
 
 
 def _without_the_missed(

@@ -46,6 +46,9 @@ class FakeWriter:
     """Key -> (code, message) of the RowRejected that writing this row raises: a constraint, or a trigger's exception."""
     locked: set[str] = field(default_factory=set)
     """Keys of rows that somebody else holds."""
+    contended: set[str] = field(default_factory=set)
+    """Keys whose write needs a lock that cannot be skipped and that somebody else holds: a row they refer to, a unique
+    value that is just being written."""
     trigger: Callable[[str, Values], Values | None] | None = None
     """What the table's trigger makes of a row that is inserted or updated (all its columns); None: it is not written."""
     apply_faults: deque[SyncError | None] = field(default_factory=deque)
@@ -205,6 +208,8 @@ class FakeTransaction:
             if source.version(key) != change.version:
                 return Moved()
             values = dict(source.rows[key])
+        if key in writer.contended:
+            raise PreconditionFailed("another transaction holds what this one needs")
         if key in writer.refuse:
             code, message = writer.refuse[key]
             raise RowRejected(message, code=code)

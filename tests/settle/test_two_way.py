@@ -293,6 +293,24 @@ def test_a_row_that_somebody_holds_stays_due_and_the_others_are_written(world: W
     quiet(world)
 
 
+def test_a_row_that_needs_a_lock_somebody_keeps_holds_up_no_other_row(world: World):
+    """Not the row's own lock, which is skipped: that of a row it refers to, or of a unique value."""
+    for key in ("1", "2", "3", "4", "5"):
+        world.source.put(key, a="x")
+    world.push()
+    for item in world.lists.items:
+        world.lists.edit(item, {"A": "person"})
+    world.rows.contended.add("3")
+    pull(world, *world.lists.items)
+    assert {key for key, row in world.source.rows.items() if row["a"] == "person"} == {"1", "2", "4", "5"}
+    assert [('["3"]', "DUE")] == [row[:2] for row in world.backlog_rows()]
+    world.rows.contended.clear()
+    world.wait(60)
+    world.settle()
+    assert world.source.rows["3"]["a"] == "person"
+    quiet(world)
+
+
 def test_a_user_who_was_faster_is_merged_with_in_the_same_page(world: World):
     _, item = one(world, a="x", b="y")
     world.lists.edit(item, {"A": "person"})
