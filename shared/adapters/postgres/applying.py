@@ -53,6 +53,14 @@ class Page:
             self.session.connection.execute("set constraints all immediate")
         except errors.LockNotAvailable:
             raise PreconditionFailed(f"{self.spec.table}: another transaction holds what this one needs") from None
+        except errors.QueryCanceled:
+            if not self.session.in_full:
+                raise
+            raise RowRejected(
+                f"{self.spec.table}: writing took longer than a statement may: a trigger, a check or a cascade behind this"
+                " row is slow",
+                code="too_slow",
+            ) from None
         except errors.UniqueViolation as error:
             if arbiter is None or error.diag.constraint_name != arbiter.name:
                 raise

@@ -52,6 +52,8 @@ class WriteSession:
     _clock: Clock
     _deadline: float
     _own: Mapping[str, str]
+    in_full: bool = True
+    """Whether the statements that follow have as long as any statement has, and not only what is left of the whole."""
 
     @classmethod
     def begin(
@@ -124,7 +126,9 @@ class WriteSession:
         return timedelta(seconds=left)
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        timeout = max(timedelta(milliseconds=1), min(self._limits.statement, self.require_time()))
+        left = self.require_time()
+        self.in_full = left >= self._limits.statement
+        timeout = max(timedelta(milliseconds=1), min(self._limits.statement, left))
         set_locally(self.connection, {**settings, "statement_timeout": milliseconds(timeout)})
 
     def close(self) -> None:

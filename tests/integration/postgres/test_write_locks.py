@@ -10,7 +10,7 @@ import pytest
 
 from shared.adapters.postgres.address import Limits
 from shared.adapters.postgres.session import WriteLimits
-from shared.core.errors import Doubt, InvariantViolated, PreconditionFailed, SourceUnavailable
+from shared.core.errors import Doubt, InvariantViolated, PreconditionFailed, RowRejected, SourceUnavailable
 from shared.core.source import Busy, TransactionFate, Wrote
 from tests.integration.postgres.conftest import Opener, Opening, Source
 
@@ -160,15 +160,19 @@ def test_a_worker_that_stands_still_loses_its_transaction_and_the_users_get_thei
     assert here.row("1").values["a"] == "theirs"
 
 
-def test_a_statement_that_takes_too_long_is_given_up(table: Source, desk: Opening):
+def test_a_row_behind_a_slow_trigger_is_refused_as_such_and_holds_up_no_other(table: Source, desk: Opening):
+    """A page is cut short by the first of them: without it, the others are written."""
     table.run(
         "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
-        "create trigger slow before update on t for each row execute function slow()",
+        "create trigger slow before update on t for each row when (old.id = 2) execute function slow()",
     )
-    here = desk("t", limits=WriteLimits(statement=timedelta(milliseconds=100)))
-    with pytest.raises(SourceUnavailable):
-        here.apply(here.update("1", a="mine"))
-    assert here.row("1").values["a"] == "old"
+    here = desk("t", limits=WriteLimits(statement=timedelta(milliseconds=300)))
+    for changes in ([here.update("2", a="mine")], [here.update("1", a="mine"), here.update("2", a="mine")]):
+        with pytest.raises(RowRejected) as refused:
+            here.apply(*changes)
+        assert refused.value.code == "too_slow"
+    here.write(here.update("1", a="mine"))
+    assert [here.row(key).values["a"] for key in ("1", "2")] == ["mine", "old"]
 
 
 @pytest.mark.parametrize("left", [timedelta(seconds=0), timedelta(milliseconds=100)])
