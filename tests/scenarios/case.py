@@ -338,6 +338,18 @@ class Case:
             self.definition, lists=tools.lists, cursors=stores.cursors, backlog=tools.backlog, ledger=tools.ledger
         )
 
+    def token(self) -> str:
+        """Of the list's changes, as it is kept."""
+        [(found,)] = self.stage.sql.execute(
+            "select cursor_value from syncbridge.sync_cursors where cursor_type = 'DELTA_TOKEN'"
+        ).fetchall()
+        return str(found)
+
+    def set_token(self, token: str) -> None:
+        self.stage.sql.execute(
+            "update syncbridge.sync_cursors set cursor_value = %s where cursor_type = 'DELTA_TOKEN'", [token]
+        )
+
     def told(self, text: str) -> None:
         """A line of the story, and what was asked of the list up to it."""
         self._tells(text)
@@ -533,15 +545,6 @@ def until(steps: Steps, boundary: Boundary, nth: int = 1) -> None:
         if nth == 0:
             return
     raise AssertionError(f"the worker never passed {boundary}")
-
-
-def finish(steps: Steps) -> Any:
-    """To its end, as production does."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 _COUNTED: Mapping[str, str] = {

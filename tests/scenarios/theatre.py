@@ -3,8 +3,9 @@ virtual clock for both and for the production engine, which sees the source as a
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,11 +14,13 @@ from uuid import UUID
 
 from psycopg import sql
 
+from shared.adapters.graph.client import GraphClient
 from shared.adapters.secrets import SealingKey, SecretResolver
+from shared.core.backlog import Lane
 from shared.core.catalog import Cloud, ConnectionAuth, DatabaseInstance, SharePointConnection
 from shared.core.ids import ConnectionId, InstanceId, SiteId
 from shared.engine import Engine
-from shared.handles import CONNECTIONS, INSTANCES, Secrets
+from shared.handles import CONNECTIONS, INSTANCES, Graphs, Secrets
 from shared.settings import from_env
 from tests.fixtures.postgres import Databases
 from tests.simulation.stage import TENANT, Stage, borrowed_stage
@@ -41,6 +44,17 @@ class ReseededIds:
         return UUID(int=self.dice.getrandbits(128), version=4)
 
 
+class PatientGraphs(Graphs):
+    """Its clients wait in virtual time."""
+
+    advance: Callable[[float], None]
+
+    def client(self, connection: SharePointConnection, lane: Lane) -> GraphClient:
+        client = Graphs.client(self, connection, lane)
+        client._sleep = self.advance
+        return client
+
+
 class Theatre:
     def __init__(self, stage: Stage) -> None:
         self.stage, self.clock = stage, stage.clock
@@ -62,7 +76,11 @@ class Theatre:
             }
         )
         self.engine = Engine(settings, clock=stage.clock, ids=self.ids, metastore=stage.metastore, secrets=secrets)
-        self.engine.graphs.open()
+        kept = self.engine.graphs
+        patient = PatientGraphs(**{one.name: getattr(kept, one.name) for one in fields(kept) if one.init})
+        patient.advance = stage.advance
+        self.engine.graphs = patient
+        patient.open()
         self._register(secrets)
 
     def _register(self, secrets: Secrets) -> None:
