@@ -26,14 +26,16 @@ def must_look(work: Work) -> bool:
     the unique key column turns a second create into an answer that says so. The same holds for a tombstone.
     """
     entry, claimed = work.known, work.claimed
-    if claimed.takeover or work.doubts or LOOK_REASONS & claimed.reasons:
+    if claimed.takeover or work.doubts:
+        return True
+    if entry is not None and entry.state is EntryState.CREATING and entry.item_id is None:
+        return False  # every create that was recorded is known to have had no effect, whatever a capture missed
+    if LOOK_REASONS & claimed.reasons:
         return True
     if Reason.ITEM in claimed.reasons and (entry is None or claimed.news is None or claimed.news != entry.etag):
         return True
     if entry is None or entry.state is EntryState.TOMBSTONE:
         return False
-    if entry.state is EntryState.CREATING and entry.item_id is None:
-        return False  # every create that was recorded is known to have had no effect
     return entry.state is not EntryState.SETTLED or entry.etag is None
 
 
