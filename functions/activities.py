@@ -8,7 +8,7 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.container import engine
-from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
+from functions.messages import Failure, ListEvent, ListNotice, RunEnd, RunOrder, StepAnswer
 from shared.core.errors import Disposition, SyncError, Transient, disposition
 from shared.core.ids import DefinitionId, RunId
 from shared.faults import describe
@@ -42,6 +42,17 @@ def capture_source(order: Payload) -> dict[str, Any]:
     return _answered(names.CAPTURE_SOURCE, step)
 
 
+@blueprint.activity_trigger(input_name="order", activity=names.CAPTURE_LIST)
+def capture_list(order: Payload) -> dict[str, Any]:
+    asked = RunOrder.model_validate(order)
+
+    def step() -> StepAnswer:
+        read = engine().capture_list(DefinitionId(asked.definition), RunId(asked.run), workers=asked.worker)
+        return StepAnswer(held=read.held, wait=read.wait, more=read.more, workers=read.workers)
+
+    return _answered(names.CAPTURE_LIST, step)
+
+
 @blueprint.activity_trigger(input_name="order", activity=names.SETTLE_BACKLOG)
 def settle_backlog(order: Payload) -> dict[str, Any]:
     asked = RunOrder.model_validate(order)
@@ -65,9 +76,22 @@ def finish_run(end: Payload) -> dict[str, Any]:
             error=(asked.failure.code, asked.failure.message) if asked.failure else None,
             patient=asked.patient,
         )
+        if wait is None:
+            _hint(DefinitionId(asked.definition))
         return StepAnswer(wait=wait)
 
     return _answered(names.FINISH_RUN, step)
+
+
+def _hint(definition: DefinitionId) -> None:
+    """A list that was noticed while the run was under way is read now that it is over; without the hint at the next tick."""
+    bridge = engine()
+    if not bridge.wants_reading(definition):
+        return
+    try:
+        bridge.queue.put(names.GRAPH_NOTIFICATIONS, ListNotice(definition=definition, event=ListEvent.AGAIN).text())
+    except SyncError as error:
+        log.warning("no hint was sent: %s", error.code, extra={"action": "hint_failed", "code": error.code})
 
 
 def _answered(name: str, step: Callable[[], StepAnswer]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What travels between orchestrations and activities: identifiers and outcomes, never row values. JSON primitives."""
 
+from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,10 +16,14 @@ class Message(BaseModel):
 
 
 class RunOrder(Message):
-    """One run of one definition. `lap`: settle laps done in earlier histories; a later one captures nothing."""
+    """One run of one definition. `lap`: settle laps done in earlier histories; a later one captures nothing, unless the
+    list had more to tell: `listing` counts the laps that read it."""
 
     definition: UUID
     run: UUID
+    ingress: bool = False
+    """The list is read for changes, not the source."""
+    listing: int = 0
     lap: int = 0
     worker: int = 0
     failures: int = 0
@@ -42,6 +47,33 @@ class StepAnswer(Message):
     proceed: bool = True
     workers: int = 1
     failure: Failure | None = None
+
+
+class ListEvent(StrEnum):
+    """What is said of a list. Each is a hint: what has to be done is in the metastore."""
+
+    CHANGED = "CHANGED"
+    """Graph noticed a change, or missed to tell one."""
+    AGAIN = "AGAIN"
+    """A notice came while a run was reading: it is on record already."""
+    RENEW = "RENEW"
+    """Graph wants the subscription to be renewed."""
+    REMOVED = "REMOVED"
+    """Graph has removed the subscription."""
+
+
+class ListNotice(Message):
+    """One list of one definition was noticed. Travels through the queue graph-notifications."""
+
+    definition: UUID
+    list_id: UUID | None = None
+    """None: all of them."""
+    event: ListEvent
+    subscription: UUID | None = None
+    """Graph's id, of RENEW and REMOVED."""
+
+    def text(self) -> str:
+        return self.model_dump_json()
 
 
 class RunEnd(Message):

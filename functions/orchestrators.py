@@ -1,6 +1,7 @@
 """Orchestrations: they only yield. No clock, no settings, no I/O; what decides here are the activities' answers.
 
 One run of one definition: begin -> capture -> settle laps, several workers side by side, until nothing is due -> finish.
+A push captures the source, once; an ingress reads the list as often as it has more to tell.
 Waits are durable timers, so nobody pays for sleeping; histories are cut by continue_as_new.
 """
 
@@ -23,19 +24,42 @@ Tasks = Generator[Any, Any, Any]
 @blueprint.orchestration_trigger(context_name="context", orchestration=names.SYNC_RUN)
 def sync_run(context: Context) -> Tasks:
     order = RunOrder.model_validate(context.get_input())
-    workers = 1
+    workers = order.worker or 1
     if order.lap == 0:
-        begun = yield from _step(context, names.BEGIN_RUN, order)
-        if begun.failure is None and not begun.proceed:
-            return
-        captured = begun if begun.failure else (yield from _step(context, names.CAPTURE_SOURCE, order))
+        if order.listing == 0:
+            begun = yield from _step(context, names.BEGIN_RUN, order)
+            if begun.failure is None and not begun.proceed:
+                return
+            if begun.failure is not None:
+                yield from _finish(context, order, begun)
+                return
+            workers = begun.workers
+        if order.ingress:
+            read = yield from _read_list(context, order, workers)
+            if read is None:
+                return
+            captured, workers = read, read.workers
+        else:
+            captured = yield from _step(context, names.CAPTURE_SOURCE, order)
         if captured.failure is not None or captured.held:
             yield from _finish(context, order, captured)
             return
-        workers = begun.workers
-    else:
-        workers = order.worker or 1
     yield from _settle(context, order, workers)
+
+
+def _read_list(context: Context, order: RunOrder, workers: int) -> Generator[Any, Any, StepAnswer | None]:
+    """Reads the list while it has more to tell: the last answer. None: a new history goes on reading."""
+    for lap in range(1, names.CONTINUE_AS_NEW_LAPS + 1):
+        captured = yield from _step(context, names.CAPTURE_LIST, order.model_copy(update={"worker": workers}))
+        if captured.failure is not None or captured.held or not captured.more:
+            return captured
+        if captured.wait is not None:
+            yield _timer(context, min(captured.wait, names.LONGEST_WAIT))
+        if lap == names.CONTINUE_AS_NEW_LAPS:
+            context.continue_as_new(
+                order.model_copy(update={"listing": order.listing + lap, "worker": workers}).to_json()
+            )
+    return None
 
 
 def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:

@@ -6,7 +6,7 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.messages import RunOrder
-from shared.core.runs import ActiveRun
+from shared.core.runs import ActiveRun, RunType
 
 _ALIVE = {
     df.OrchestrationRuntimeStatus.Running,
@@ -25,7 +25,7 @@ async def start_run(client: df.DurableOrchestrationClient, run: ActiveRun) -> st
     instance = instance_id(run)
     known = await client.get_status(instance)
     if known is None or known.runtime_status is None:
-        order = RunOrder(definition=run.definition, run=run.id)
+        order = RunOrder(definition=run.definition, run=run.id, ingress=run.type is RunType.INGRESS)
         await client.start_new(names.SYNC_RUN, instance, order.to_json())
     return instance
 

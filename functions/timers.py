@@ -1,4 +1,5 @@
-"""The schedule tick: starts what is due, one orchestration per run, and ends runs whose orchestration is gone."""
+"""The schedule tick: starts what is due, one orchestration per run, ends runs whose orchestration is gone, and looks after
+the subscriptions to lists."""
 
 import asyncio
 import logging
@@ -26,9 +27,14 @@ async def schedule_tick(timer: func.TimerRequest, client: df.DurableOrchestratio
     bridge = await asyncio.to_thread(engine)
     for run in await asyncio.to_thread(bridge.unfinished_runs):
         await _carefully(_look_after(bridge, client, run))
-    for run in await asyncio.to_thread(bridge.start_due_runs):
-        await _carefully(start_run(client, run))
+    for due in (bridge.start_due_runs, bridge.start_due_readings):
+        for run in await asyncio.to_thread(due):
+            await _carefully(start_run(client, run))
     for run in await asyncio.to_thread(bridge.look_after_streams):
+        await _carefully(start_run(client, run))
+    # Last, for Graph may take its time; a list whose subscription was made is read at once.
+    await _carefully(asyncio.to_thread(bridge.look_after_subscriptions))
+    for run in await asyncio.to_thread(bridge.start_due_readings):
         await _carefully(start_run(client, run))
     await asyncio.to_thread(bridge.housekeeping)
     log.debug("ticked", extra={"action": "ticked"})
@@ -46,8 +52,8 @@ async def _look_after(bridge: Engine, client: df.DurableOrchestrationClient, run
 
 
 async def _carefully(work: Awaitable[object]) -> None:
-    """One run's trouble does not keep the others from being started."""
+    """One run's trouble, or Graph's, does not keep the others from being started."""
     try:
         await work
     except Exception as error:
-        log.error("a run could not be looked after: %s", describe(error), extra={"action": "tick_failed"})  # noqa: TRY400  a traceback ends in the message
+        log.error("something could not be looked after: %s", describe(error), extra={"action": "tick_failed"})  # noqa: TRY400  a traceback ends in the message

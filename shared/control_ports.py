@@ -132,8 +132,9 @@ class Watches(Protocol):
     def set_next(self, definition: DefinitionId, *, was: datetime | None, next_at: datetime) -> bool:
         """The next poll's time; False: somebody else has moved it."""
 
-    def sooner(self, definition: DefinitionId, at: datetime) -> None:
-        """The next poll comes at this time at the latest."""
+    def after_reading(self, definition: DefinitionId, *, earliest: datetime, retry_at: datetime | None) -> None:
+        """A run has ended: the next poll comes when edits of people that had to wait are due, or at `retry_at`, if that is
+        sooner; not before `earliest`."""
 
 
 class ListSubscriptions(Protocol):

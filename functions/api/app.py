@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from functions.api.edge import Edge
+from functions.api.manual import MANUAL_RUNS
 from functions.api.problems import MEDIA_TYPE, problem
 from functions.api.routes import connections, databases, definitions, operations, runs, slots, system
 from shared import __version__
@@ -18,48 +19,7 @@ from shared.engine import Engine
 DESCRIPTION = """Keeps PostgreSQL tables and SharePoint lists equal.
 
 Errors are problem documents (RFC 9457) with a stable `code`. Secrets go in and never come out. Starting a run
-(`POST /api/v1/ops/sync/{id}`) is a function of its own and answers 202."""
-
-
-MANUAL_RUN: dict[str, Any] = {
-    "post": {
-        "tags": ["runs"],
-        "summary": "Start a run",
-        "description": "Starts a push of one definition now. While one is under way it answers with that one.",
-        "operationId": "start_run",
-        "parameters": [
-            {"name": "definition_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        ],
-        "responses": {
-            "202": {
-                "description": "The run is queued, or was under way. Location is the run's URL.",
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "type": "object",
-                            "required": ["run_id", "definition_id", "already_running", "status_url", "orchestration"],
-                            "properties": {
-                                "run_id": {"type": "string", "format": "uuid"},
-                                "definition_id": {"type": "string", "format": "uuid"},
-                                "already_running": {"type": "boolean"},
-                                "status_url": {"type": "string"},
-                                "orchestration": {
-                                    "type": ["object", "null"],
-                                    "description": "null: the host did not start it; the schedule tick will.",
-                                    "properties": {
-                                        "id": {"type": "string"},
-                                        "status_url": {"type": "string"},
-                                        "terminate_url": {"type": "string"},
-                                    },
-                                },
-                            },
-                        }
-                    }
-                },
-            }
-        },
-    }
-}
+(`POST /api/v1/ops/sync/{id}`, `POST /api/v1/ops/ingress/{id}`) is a function of its own and answers 202."""
 
 
 def create_app(engine: Callable[[], Engine]) -> FastAPI:
@@ -82,9 +42,9 @@ def create_app(engine: Callable[[], Engine]) -> FastAPI:
     describe_app = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """FastAPI's document, and the one operation that is a function of its own."""
+        """FastAPI's document, and the operations that are functions of their own."""
         document = describe_app()
-        document["paths"].setdefault("/api/v1/ops/sync/{definition_id}", MANUAL_RUN)
+        document["paths"].update(MANUAL_RUNS)
         return document
 
     setattr(app, "openapi", openapi)  # noqa: B010  FastAPI's documented way to extend it; an assignment is no method to mypy

@@ -11,7 +11,7 @@ from infra.local.ports import free_port
 from infra.local.postgres import PostgresServer
 from infra.local.processes import Child
 from infra.local.sample.generate import Counts
-from infra.local.sharepoint import Tenant, add_tenant
+from infra.local.sharepoint import Tenant, add_tenant, deliver_notices_here
 from infra.local.simulator import Simulator
 from infra.local.state import State, save
 from infra.local.supervisor import Supervisor
@@ -93,6 +93,7 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
         )
         supervisor.add(sharepoint.child)
         tenant = add_tenant(sharepoint.url, name="local", licences=1_000, multiplier=options.multiplier)
+        deliver_notices_here(sharepoint.url)
         detail(f"port {sharepoint.port}")
     with _step(say, "Functions host") as detail:
         settings = {
@@ -104,6 +105,7 @@ def bring_up(state: State, supervisor: Supervisor, options: Options, say: Callab
             "SYNCBRIDGE_TICK_SCHEDULE": "*/15 * * * * *",
             "SYNCBRIDGE_METASTORE_DSN": metastore,
             "SYNCBRIDGE_QUEUE_CONNECTION": queues.connection_string,
+            "SYNCBRIDGE_WEBHOOK_URL": f"http://127.0.0.1:{ports['host']}",
             "SYNCBRIDGE_SECRET_KEY": state.secret_key,
             "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1,localhost",
             **options.settings,

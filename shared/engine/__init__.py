@@ -9,14 +9,14 @@ from shared.adapters.metastore.pool import Metastore
 from shared.adapters.secrets import SealingKey, SecretResolver, key_vault
 from shared.core.errors import SyncError
 from shared.engine.byhand import ByHand
-from shared.engine.runs import RunSteps
 from shared.engine.streams import Streams
+from shared.engine.watch import ListWatch
 from shared.handles import POSTGRES_AUDIENCE, Secrets
 from shared.process import RandomIds, SystemClock, identity_token
 from shared.settings import Settings
 
 
-class Engine(RunSteps, Streams, ByHand):
+class Engine(ListWatch, Streams, ByHand):
     """One per process. Nothing is connected before `open`."""
 
     @classmethod

@@ -1,9 +1,11 @@
 """Runs of one definition: started, captured, settled, finished. What the activities and the schedule tick call."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.adapters.graph.client import GraphClient
+from shared.core.backlog import Lane
 from shared.core.definition import ChangeDetection
 from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
 from shared.core.ids import DefinitionId, RunId
@@ -14,8 +16,22 @@ from shared.engine.parts import Parts
 from shared.ports import HoldRequest
 from shared.settle.holds import hold_for
 from shared.usecases.choosing import capture_of
-from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, unagreed, why_not
+from shared.usecases.ingress import capture_list
+from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, lanes_of, unagreed, why_not
 from shared.usecases.steps import Captured, Settled, capture, settle
+
+_BETWEEN_POLLS, _AFTER_FAILURE = timedelta(seconds=10), timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one step of reading a list came to. `wait`: seconds. `more`: the list has more to tell. `workers`: how many
+    settle activities what was found is worth."""
+
+    held: bool = False
+    wait: float | None = None
+    more: bool = False
+    workers: int = 1
 
 
 class RunSteps(Parts):
@@ -41,8 +57,10 @@ class RunSteps(Parts):
             self._ask_for_agreement(record, run)
         blocking = self.stores.holds.blocking(definition)
         if blocking or why_not(record) is not None:
-            self._finish(run, ending(record, blocking, held=False, error=None, failed_items=False))
+            self._finish(definition, run, ending(record, blocking, held=False, error=None, failed_items=False))
             return None
+        if self.stores.runs.get(run).type is RunType.INGRESS:
+            self.stores.watches.take(definition)  # before the first page is asked for
         return record.draft.settle_concurrency
 
     def capture(self, definition: DefinitionId, run: RunId) -> Captured:
@@ -77,6 +95,39 @@ class RunSteps(Parts):
         stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, list(found.notes))
         return found
 
+    def capture_list(self, definition: DefinitionId, run: RunId, *, workers: int) -> Reading:
+        """Reads the list's changes, and settles each page of them while its values are at hand, until there are no more
+        or the activity's time is over. `workers`: how many settle activities there may be afterwards."""
+        record, spec = self.definition(definition)
+        stores = self.stores
+        if not stores.runs.goes_on(run, version=record.version) or why_not(record) is not None:
+            return Reading()
+        if self._ask_for_agreement(record, run):
+            return Reading(held=True)
+        client: GraphClient | None = None
+        try:
+            client = self.graphs.client(self.connection_of(record), Lane.PEOPLE)
+            found = capture_list(
+                spec,
+                run,
+                self.tools(record, spec, client),
+                cursors=stores.cursors,
+                enumerations=stores.enumerations,
+                limits=self.limits(),
+                seconds=self.settings.activity.total_seconds(),
+                go_on=lambda: stores.runs.goes_on(run, version=record.version),
+            )
+        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            self._stopped(definition, run, error)
+            stores.runs.add_captured(run, "delta", {}, [error.message])
+            return Reading(held=True)
+        finally:
+            if client is not None:
+                stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
+        stores.runs.add_captured(run, "delta", found.numbers, list(found.notes))
+        few = stores.backlog.counts(definition).due <= self.settings.page_size
+        return Reading(held=found.held, wait=found.wait, more=found.more, workers=1 if few else max(workers, 1))
+
     def settle(self, definition: DefinitionId, run: RunId) -> Settled:
         """Settles until nothing is due or the activity's time is over. The run's state, the definition's version and
         the holds are looked at between any two pages."""
@@ -87,8 +138,8 @@ class RunSteps(Parts):
             return _nothing(asked)
         client: GraphClient | None = None
         try:
-            lane = lane_of(self.stores.runs.get(run).trigger)
-            client = self.graphs.client(self.connection_of(record), lane)
+            itself = self.stores.runs.get(run)
+            client = self.graphs.client(self.connection_of(record), lane_of(itself))
             return settle(
                 spec,
                 run,
@@ -96,6 +147,7 @@ class RunSteps(Parts):
                 limits=self.limits(),
                 seconds=self.settings.activity.total_seconds(),
                 go_on=lambda: self.stores.runs.goes_on(run, version=record.version),
+                lanes=lanes_of(itself),
             )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
             self._stopped(definition, run, error)
@@ -118,9 +170,11 @@ class RunSteps(Parts):
             failed_items=stores.runs.failed_items(run),
         )
         over = end.status not in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+        # A reading does not wait: notices would wait with it, and the next poll comes when what is left is due.
+        patient = patient and stores.runs.get(run).type is not RunType.INGRESS
         if patient and not over and (wait := self._until_leases_end(definition)) is not None:
             return wait
-        self._finish(run, end)
+        self._finish(definition, run, end)
         return None
 
     def _ask_for_agreement(self, record: DefinitionRecord, run: RunId) -> HoldRequest | None:
@@ -131,8 +185,15 @@ class RunSteps(Parts):
             self.stores.holds.open(record.id, request, run)
         return requests[0] if requests else None
 
-    def _finish(self, run: RunId, end: Ending) -> None:
+    def _finish(self, definition: DefinitionId, run: RunId, end: Ending) -> None:
         self.stores.runs.finish(run, end.status, code=end.code, message=end.message)
+        if self.stores.runs.get(run).type is RunType.INGRESS:
+            now = self.clock.now()
+            self.stores.watches.after_reading(
+                definition,
+                earliest=now + _BETWEEN_POLLS,
+                retry_at=now + _AFTER_FAILURE if end.status is RunStatus.FAILED else None,
+            )
 
     def _until_leases_end(self, definition: DefinitionId) -> float | None:
         """Seconds until the next subject that somebody holds, or that waits shortly, is due; None: there is none."""
@@ -151,13 +212,12 @@ class RunSteps(Parts):
         return [run for run in self.stores.runs.unfinished() if run.type is not RunType.CDC]
 
     def abandon_run(self, definition: DefinitionId, run: RunId) -> None:
-        del definition
-        self.stores.runs.finish(
-            run,
-            RunStatus.FAILED,
+        end = Ending(
+            status=RunStatus.FAILED,
             code="orchestration_ended",
             message="the run's orchestration ended without finishing it; what was left stays in the backlog",
         )
+        self._finish(definition, run, end)
 
     def start_due_runs(self) -> list[ActiveRun]:
         """Starts a run for every definition whose time has come; several ticks at once start each of them once."""

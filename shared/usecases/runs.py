@@ -8,11 +8,12 @@ from shared.core.backlog import Lane
 from shared.core.errors import Conflicting
 from shared.core.lifecycle import RUNNABLE
 from shared.core.record import DefinitionRecord, scope_fingerprint_of, terms_of_record
-from shared.core.runs import RunStatus
+from shared.core.runs import RunRecord, RunStatus, RunType
 from shared.core.terms import changes
 from shared.ports import HoldRequest
 
-MANUAL, SCHEDULED = "MANUAL", "SCHEDULE"
+MANUAL, SCHEDULED, NOTICED, POLLED = "MANUAL", "SCHEDULE", "NOTICE", "POLL"
+"""What started a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,11 @@ def ending(
     return Ending(status=RunStatus.COMPLETED_WITH_ERRORS if failed_items else RunStatus.COMPLETED)
 
 
-def lane_of(trigger: str) -> Lane:
-    """Whom a run's requests stand behind in the budget: a person who started it waits for it."""
-    return Lane.PEOPLE if trigger == MANUAL else Lane.PUSH
+def lane_of(run: RunRecord) -> Lane:
+    """Whom a run's requests stand behind in the budget: a person who started it waits for it, and so do people who edit."""
+    return Lane.PEOPLE if run.trigger == MANUAL or run.type is RunType.INGRESS else Lane.PUSH
+
+
+def lanes_of(run: RunRecord) -> tuple[Lane, ...]:
+    """What a run settles. An ingress leaves rows to their push: they would go before everybody's edits in its lane."""
+    return (Lane.PEOPLE,) if run.type is RunType.INGRESS else tuple(Lane)

@@ -167,8 +167,9 @@ def _end(row: ListSubscription, keeper: Keeper) -> None:
 def health_of_watch(
     record: DefinitionRecord, subscription: ListSubscription | None, *, webhook_url: str
 ) -> tuple[str, ...]:
-    """How this definition comes to know of its list's changes, and what that costs; a sentence each."""
-    if record.state not in _SUBSCRIBED or not record.target.provisioned:
+    """How this definition comes to know of its list's changes, and what that costs; a sentence each. Nothing of one that
+    does not run: its list is not read."""
+    if record.state is not DefinitionState.ACTIVE or not record.target.provisioned:
         return ()
     interval = record.draft.poll_interval
     poll = (

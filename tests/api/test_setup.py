@@ -193,12 +193,6 @@ def test_names_that_are_taken_and_things_in_use_are_conflicts(world: World) -> N
     assert "target" in world.refused("DELETE", path, status=409)["detail"]
 
 
-def test_ingress_of_a_definition_that_only_pushes_is_refused(world: World) -> None:
-    definition = world.define()["id"]
-
-    assert world.refused("POST", f"/ops/ingress/{definition}", status=422)["code"] == "not_pulling"
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -350,6 +344,7 @@ def test_the_document_has_every_route_and_the_start_of_a_run(world: World) -> No
 
     assert "post" in document["paths"]["/api/v1/ops/sync/{definition_id}"]
     assert document["paths"]["/api/v1/ops/sync/{definition_id}"]["post"]["responses"]["202"]
+    assert document["paths"]["/api/v1/ops/ingress/{definition_id}"]["post"]["responses"]["202"]
     page = world.client.get("/api/docs")
     assert (page.status_code, "default-src 'none'" in page.headers["content-security-policy"]) == (200, True)
     assert "/api/v1/ops/sync/{definition_id}/backfill" in page.text

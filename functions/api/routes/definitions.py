@@ -254,6 +254,7 @@ def _move(
         source=engine.sources.admin(engine.instance_of(record)) if activating else None,
         sharepoint=engine.graphs.admin(engine.connection_of(record)) if activating else None,
     )
+    engine.definition_moved(moved.id)
     return _shown(engine, moved)
 
 
@@ -377,7 +378,7 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         settle_concurrency=draft.settle_concurrency,
         poll_interval=draft.poll_interval,
         debounce=draft.debounce,
-        health=health_of(record, surface=engine.settings.surface),
+        health=(*health_of(record, surface=engine.settings.surface), *engine.watch_health(record)),
     ).model_dump(mode="json")
 
 

@@ -10,7 +10,7 @@ from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import BackfillIn, Release, SubjectChoice
 from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import DefinitionState
-from shared.core.errors import ConfigurationError, Conflicting
+from shared.core.errors import Conflicting
 from shared.core.ids import DefinitionId, Identity, identity_of
 from shared.core.scope_text import parse
 from shared.engine import Engine
@@ -133,16 +133,6 @@ def backfill(definition_id: UUID, body: BackfillIn, engine: TheEngine) -> dict[s
         return {"marked": engine.mark_keys(definition, identities, reason=Reason.BACKFILL)}
     condition = None if body.row_filter is None else parse(body.row_filter)
     return {"marked": engine.mark_rows(definition, condition, reason=Reason.BACKFILL)}
-
-
-@router.post("/ops/ingress/{definition_id}", status_code=202)
-def ingress(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
-    """Pulls people's edits into the table now. A definition that only pushes refuses."""
-    record = engine.stores.definitions.get(DefinitionId(definition_id))
-    raise ConfigurationError(
-        f"definition {record.name!r} is {record.draft.mode}: it never writes to its table, so there is nothing to pull",
-        code="not_pulling",
-    )
 
 
 @router.get("/audit")

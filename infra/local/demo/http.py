@@ -28,9 +28,9 @@ class Api:
         """The answer's JSON. Raises DemoError with the problem's own words."""
         return self._send("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
+    def post(self, path: str, body: Mapping[str, object] | None = None, **query: str) -> Json:
         """The same for POST."""
-        return self._send("POST", path, json=body)
+        return self._send("POST", path, json=body, params=query)
 
     def put(self, path: str, body: object) -> Json:
         """The same for PUT."""

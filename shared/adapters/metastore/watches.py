@@ -5,6 +5,7 @@ from datetime import datetime
 
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.statements import load
+from shared.core.backlog import Lane
 from shared.core.ids import DefinitionId
 from shared.core.watching import Watched
 
@@ -37,8 +38,10 @@ class WatchStore:
             return True
         return self._changed("set_next", definition, was=was, next_at=next_at)
 
-    def sooner(self, definition: DefinitionId, at: datetime) -> None:
-        self._changed("sooner", definition, at=at)
+    def after_reading(self, definition: DefinitionId, *, earliest: datetime, retry_at: datetime | None) -> None:
+        values = {"definition": definition, "earliest": earliest, "retry_at": retry_at, "lane": Lane.PEOPLE.value}
+        with self._metastore.connection() as connection:
+            connection.execute(SQL["after_reading"], values)
 
     def seen(self, definition: DefinitionId) -> Watched:
         with self._metastore.connection() as connection:

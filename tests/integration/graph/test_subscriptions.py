@@ -372,8 +372,8 @@ def test_an_address_that_does_not_answer_is_recorded_in_words_and_tried_again_ev
 def test_health_says_when_no_address_is_set_and_nothing_of_a_definition_that_does_not_run(desk: Desk):
     (said,) = health_of_watch(desk.record, None, webhook_url="")
     assert said.startswith("No notices: SYNCBRIDGE_WEBHOOK_URL is not set.")
-    draft = replace(desk.record, state=DefinitionState.DRAFT)
-    assert health_of_watch(draft, None, webhook_url=desk.url) == ()
+    for state in set(DefinitionState) - {DefinitionState.ACTIVE}:
+        assert health_of_watch(replace(desk.record, state=state), None, webhook_url=desk.url) == ()
     assert wanted_of(desk.record, "") is None
     for state in set(DefinitionState) - {DefinitionState.ACTIVE, DefinitionState.PAUSED}:
         assert wanted_of(replace(desk.record, state=state), desk.url) is None

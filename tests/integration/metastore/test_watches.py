@@ -8,18 +8,21 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.holds import HoldStore
 from shared.adapters.metastore.pool import Metastore
 from shared.adapters.metastore.runs import RunStore
 from shared.adapters.metastore.subscriptions import SubscriptionStore
 from shared.adapters.metastore.watches import WatchStore
+from shared.core.backlog import Lane, Reason
 from shared.core.definition import DefinitionState
 from shared.core.ids import DefinitionId, ListId, RunId, SiteId
 from shared.core.record import DefinitionRecord
 from shared.core.runs import RunStatus, RunType
 from shared.core.watching import GraphSubscription, ListSubscription, Wanted, Watched, state_hash
 from shared.ports import HoldRequest
+from tests.integration.metastore.support import mark
 from tests.integration.metastore.test_control_stores import record as record  # noqa: PLC0414  a fixture
 
 pytestmark = pytest.mark.slow
@@ -181,11 +184,36 @@ def test_only_one_of_several_ticks_moves_a_poll_on(watches: WatchStore, kept: De
         assert moved.count(True) == 1
 
 
-def test_a_poll_comes_sooner_and_never_later_for_it(watches: WatchStore, kept: DefinitionId):
-    watches.set_next(kept, was=None, next_at=NOW + timedelta(hours=1))
-    watches.sooner(kept, NOW + timedelta(minutes=1))
-    watches.sooner(kept, NOW + timedelta(minutes=2))
-    assert watches.seen(kept).next_poll_at == NOW + timedelta(minutes=1)
+SOON, EARLIEST = NOW + timedelta(minutes=1), NOW + timedelta(seconds=10)
+
+
+def after_reading(watches: WatchStore, definition: DefinitionId, retry_at: datetime | None = None) -> datetime | None:
+    watches.set_next(definition, was=watches.seen(definition).next_poll_at, next_at=NOW + timedelta(hours=1))
+    watches.after_reading(definition, earliest=EARLIEST, retry_at=retry_at)
+    return watches.seen(definition).next_poll_at
+
+
+def test_after_a_reading_that_failed_the_next_one_comes_soon(watches: WatchStore, kept: DefinitionId):
+    assert after_reading(watches, kept) == NOW + timedelta(hours=1)
+    assert after_reading(watches, kept, SOON) == SOON
+    assert after_reading(watches, kept, NOW) == EARLIEST
+
+
+def test_edits_of_people_that_wait_bring_the_next_poll_when_they_are_due(
+    store: Metastore, watches: WatchStore, kept: DefinitionId, sql: psycopg.Connection
+):
+    backlog = BacklogStore(store)
+    backlog.mark(kept, [mark(1, Reason.ITEM, lane=Lane.PEOPLE), mark(2, lane=Lane.PUSH)])
+    change = "update syncbridge.sync_backlog set due_at = %s, claimed_until = %s where lane = %s"
+    sql.execute(change, [NOW, None, Lane.PUSH.value])
+    sql.execute(change, [SOON, None, Lane.PEOPLE.value])
+    assert after_reading(watches, kept) == SOON
+    sql.execute(change, [NOW, SOON, Lane.PEOPLE.value])
+    assert after_reading(watches, kept) == SOON, "somebody else is at it until then"
+    sql.execute(change, [NOW, None, Lane.PEOPLE.value])
+    assert after_reading(watches, kept) == EARLIEST
+    sql.execute("update syncbridge.sync_backlog set state = 'PARKED' where lane = 0")
+    assert after_reading(watches, kept) == NOW + timedelta(hours=1)
 
 
 def test_what_is_held_being_read_paused_or_without_its_list_is_not_due(
@@ -210,9 +238,35 @@ def test_what_is_held_being_read_paused_or_without_its_list_is_not_due(
         sql.execute("update syncbridge.sync_targets set provisioned_at = now()")
 
 
-def test_a_push_run_does_not_keep_the_lists_from_being_read(store: Metastore, watches: WatchStore, kept: DefinitionId):
-    RunStore(store).start(kept, RunType.PUSH, trigger="MANUAL", requested_by="me", run_id=RunId(uuid4()))
-    assert len(due(watches)) == 1
+def push(store: Metastore, definition: DefinitionId) -> RunId:
+    run, _ = RunStore(store).start(definition, RunType.PUSH, trigger="MANUAL", requested_by="me", run_id=RunId(uuid4()))
+    return run.id
+
+
+def test_the_first_reading_of_a_list_waits_for_a_push_that_is_under_way(
+    store: Metastore, watches: WatchStore, kept: DefinitionId
+):
+    pushing = push(store, kept)
+    watches.notice(kept)
+    assert due(watches) == []
+    assert noticed_run(store, kept) is None
+    end(store, pushing)
+    assert due(watches) == [(None, True)]
+    assert noticed_run(store, kept) is not None
+
+
+def test_a_list_that_was_read_before_is_read_beside_a_push(
+    store: Metastore, watches: WatchStore, kept: DefinitionId, sql: psycopg.Connection
+):
+    sql.execute(
+        "insert into syncbridge.sync_cursors (sync_def_id, cursor_scope, cursor_type, cursor_value, target_list_id, fingerprint)"
+        " values (%s, 'TARGET', 'DELTA_TOKEN', 'link', %s, '')",
+        [kept, LIST],
+    )
+    push(store, kept)
+    assert due(watches) == [(None, False)]
+    watches.notice(kept)
+    assert noticed_run(store, kept) is not None
 
 
 # ---------------------------------------------------------------- subscriptions

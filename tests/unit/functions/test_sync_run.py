@@ -8,6 +8,7 @@ from shared.core.errors import Disposition
 from tests.unit.functions.orchestration import DEFINITION, DONE, GO, RUN, failed, play
 
 BEGIN, CAPTURE, SETTLE, FINISH = names.BEGIN_RUN, names.CAPTURE_SOURCE, names.SETTLE_BACKLOG, names.FINISH_RUN
+READ = names.CAPTURE_LIST
 RETRY = failed(Disposition.RETRY)
 FINAL = [Disposition.PARK, Disposition.HOLD, Disposition.ALARM]
 
@@ -166,3 +167,57 @@ def test_a_message_of_another_schema_or_with_other_members_is_refused():
     for wrong in ({**order, "schema_version": 2}, {**order, "rows": []}):
         with pytest.raises(ValueError, match=r"schema_version|rows"):
             RunOrder.model_validate(wrong)
+
+
+# ---------------------------------------------------------------- an ingress
+
+
+def test_an_ingress_reads_the_list_in_place_of_the_source():
+    context = play({}, ingress=True)
+    assert context.steps == [BEGIN, READ, SETTLE, FINISH]
+    assert CAPTURE not in context.steps
+
+
+def test_it_reads_on_while_the_list_has_more_to_tell_and_then_settles():
+    more = StepAnswer(more=True)
+    context = play({READ: [more, more, DONE]}, ingress=True)
+    assert context.steps == [BEGIN, READ, READ, READ, SETTLE, FINISH]
+
+
+def test_it_settles_with_as_many_workers_as_what_it_read_asks_for_and_tells_the_reading_how_many_there_may_be():
+    context = play({BEGIN: [StepAnswer(workers=4)], READ: [StepAnswer(workers=2)]}, ingress=True)
+    assert context.of(READ)[0]["worker"] == 4
+    assert context.steps == [BEGIN, READ, SETTLE, SETTLE, FINISH]
+
+
+def test_a_reading_that_has_to_wait_goes_on_after_a_durable_timer():
+    context = play({READ: [StepAnswer(more=True, wait=5_000), DONE]}, ingress=True)
+    assert context.steps == [BEGIN, READ, "wait", READ, SETTLE, FINISH]
+    assert context.waits == [names.LONGEST_WAIT]
+
+
+def test_a_hold_of_the_reading_ends_the_run_and_settles_nothing():
+    context = play({READ: [StepAnswer(held=True, more=True)]}, ingress=True)
+    assert context.steps == [BEGIN, READ, FINISH]
+    assert ended(context).held
+
+
+def test_a_reading_that_fails_for_good_ends_the_run_with_its_reason():
+    context = play({READ: [failed(Disposition.HOLD, code="list_gone")]}, ingress=True)
+    assert context.steps == [BEGIN, READ, FINISH]
+    assert ended(context).failure.code == "list_gone"
+
+
+def test_a_long_reading_goes_on_in_a_new_history_and_begins_no_run_there():
+    context = play({BEGIN: [StepAnswer(workers=3)], READ: [StepAnswer(more=True)]}, ingress=True)
+    assert context.steps == [BEGIN, *[READ] * names.CONTINUE_AS_NEW_LAPS, "again"]
+    (order,) = context.of("again")
+    assert RunOrder.model_validate(order) == RunOrder(
+        definition=DEFINITION, run=RUN, ingress=True, listing=names.CONTINUE_AS_NEW_LAPS, worker=3
+    )
+    assert play({}, **{name: order[name] for name in ("ingress", "listing", "worker")}).steps == [READ, SETTLE, FINISH]
+
+
+def test_settling_what_was_read_goes_on_in_a_new_history_without_reading_again():
+    context = play({}, ingress=True, lap=25, worker=1)
+    assert context.steps == [SETTLE, FINISH]

@@ -86,7 +86,7 @@ def push(
 ) -> Json:
     """A manual run over HTTP, followed to its end, that has to write exactly this."""
     with work.report.step(name) as step:
-        started = work.api.post(f"/ops/sync/{definition}")
+        started = work.api.post(f"/ops/sync/{definition}", direction="push")
         run = work.api.finished(started["run_id"], seconds=seconds)
         require(run["status"], "COMPLETED", f"the run's status ({run['error_message'] or '; '.join(run['notes'])})")
         for count, wanted in (("created", created), ("updated", updated), ("deleted", deleted), ("items_failed", 0)):

@@ -31,10 +31,16 @@ values (%(run)s::uuid, %(definition)s::uuid, %(type)s::text, 'QUEUED', %(trigger
 on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
 
 -- start_noticed --
--- A new run for notices that no run has taken in, unless one is under way. The lock lets a run that begins take them first.
+-- A new run for notices that no run has taken in, unless one is under way. The lock lets a run that begins take them first. A
+-- first reading, of the whole list, waits for a push: every row that it creates would have to be looked at again.
 insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, requested_by)
 select %(run)s::uuid, w.sync_def_id, %(type)s::text, 'QUEUED', %(trigger)s::text, %(requested_by)s::text
-  from syncbridge.list_watches w where w.sync_def_id = %(definition)s::uuid and w.noticed > w.taken for update
+  from syncbridge.list_watches w
+ where w.sync_def_id = %(definition)s::uuid and w.noticed > w.taken
+   and (exists (select from syncbridge.sync_cursors c where c.sync_def_id = w.sync_def_id and c.cursor_type = 'DELTA_TOKEN')
+        or not exists (select from syncbridge.sync_runs r
+                        where r.sync_def_id = w.sync_def_id and r.run_type = 'PUSH' and r.status in ('QUEUED', 'RUNNING')))
+   for update of w
 on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
 
 -- active --

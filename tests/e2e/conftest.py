@@ -1,0 +1,36 @@
+"""Stacks for the tests of the whole."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.sample.generate import Counts
+from infra.local.stack import Options, bring_up
+from infra.local.state import load
+from infra.local.supervisor import Supervisor
+from tests.e2e.stand import ROWS, SETTINGS, Running
+
+
+def brought_up(options: Options) -> Iterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="syncbridge-e2e-") as directory:
+        Path(directory).chmod(0o711)
+        supervisor = Supervisor()
+        try:
+            stack = bring_up(load(Path(directory) / "stack"), supervisor, options, print)
+            yield Running(stack, supervisor, options)
+        finally:
+            supervisor.stop_all()
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    """The smallest tier: the run has to wait for its budget, in durable timers between the activities."""
+    yield from brought_up(Options(durable=False, counts=Counts.for_projects(ROWS), settings=SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def roomy() -> Iterator[Running]:
+    """One for all tests of a module, with a budget that nobody waits for."""
+    yield from brought_up(Options(durable=False, counts=Counts.for_projects(ROWS), multiplier=50, settings=SETTINGS))

@@ -1,0 +1,83 @@
+"""A running stack for the tests of the whole: its host can be killed and started again."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from infra.local.demo import setup
+from infra.local.demo.http import Api
+from infra.local.demo.report import Report
+from infra.local.demo.work import Work
+from infra.local.stack import Options, Stack, start_host
+from infra.local.supervisor import Supervisor
+
+COLUMNS = ("id", "code", "name", "status", "budget", "starts_on", "kickoff_at", "notes")
+ROWS = 150
+# Leases and waits for lost answers that end within the test; what a killed worker held is free again soon.
+SETTINGS = {
+    "SYNCBRIDGE_LEASE_SECONDS": "8",
+    "SYNCBRIDGE_REQUEST_SECONDS": "4",
+    "SYNCBRIDGE_SURFACE_SECONDS": "4",
+    "SYNCBRIDGE_PAGE_SIZE": "40",
+}
+
+
+@dataclass
+class Running:
+    """The stack, and its host's life."""
+
+    stack: Stack
+    supervisor: Supervisor
+    options: Options
+
+    def work(self) -> Work:
+        return Work(stack=self.stack, api=Api(self.stack.api_url, self.stack.state.host_key), report=Report())
+
+    def kill_host(self) -> float:
+        """When it was dead, as seconds since 1970."""
+        self.stack.host.process.kill()
+        self.stack.host.process.wait()
+        return time.time()
+
+    def start_host(self, **settings: str) -> None:
+        """With the stack's settings, and these beside them."""
+        host = start_host(self.stack.state, {**self.stack.settings, **settings}, self.options)
+        self.supervisor.add(host)
+        self.stack = replace(self.stack, host=host)
+
+    def tick(self) -> None:
+        """The schedule tick, now; back when it is done."""
+        httpx.post(
+            f"{self.stack.host_url}/admin/functions/schedule_tick",
+            headers={"x-functions-key": self.stack.state.host_key},
+            json={"input": ""},
+            timeout=60,
+        ).raise_for_status()
+
+    def history(self, instance: str) -> list[dict[str, Any]]:
+        answer = httpx.get(
+            f"{self.stack.host_url}/admin/local/history/{instance}",
+            headers={"x-functions-key": self.stack.state.host_key},
+        )
+        return answer.raise_for_status().json()
+
+
+def defined(running: Running, work: Work, **more: Any) -> str:
+    """A definition of the projects; its id."""
+    connection = setup.register_sharepoint(work, running.stack.tenant)
+    return setup.define(
+        work,
+        {
+            "name": "Projects",
+            "source_instance_id": setup.register_database(work),
+            "source_schema": "business",
+            "source_table_name": "projects",
+            "sharepoint_connection_id": connection,
+            "site_id": setup.find_site(work, connection),
+            "list_name": "Projects",
+            "field_mappings": setup.mappings(COLUMNS, title="name"),
+            **more,
+        },
+    )["id"]
