@@ -15,9 +15,11 @@ from functions.api.problems import status_of
 from shared.core.backoff import DEFAULT, SCHEDULES
 from shared.core.columns import DEFAULTS
 from shared.core.decision_tables import FIELD_CASES, GROUP_CASES, UNIT_CASES, FieldCase, UnitCase
+from shared.core.definition import SyncMode
 from shared.core.errors import SyncError, disposition
 from shared.core.estimate import TIERS, WRITE
 from shared.core.lifecycle import DEFINITION_MOVES, RUN_MOVES
+from shared.core.policies import SUGGESTED
 from shared.engine import Engine
 from shared.settings import DECLARED
 
@@ -167,6 +169,19 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g} seconds"
 
 
+def modes() -> str:
+    edits = {
+        SyncMode.ONE_WAY_PUSH: "to the list",
+        SyncMode.ONE_WAY_PULL: "to the table",
+        SyncMode.TWO_WAY: "both ways",
+    }
+    rows = [
+        (f"`{mode}`", edits[mode], *(f"`{value}`" for value in (p.row_deleted, p.item_deleted, p.foreign_items)))
+        for mode, p in SUGGESTED.items()
+    ]
+    return table(("mode", "edits flow", "`row_deleted`", "`item_deleted`", "`foreign_items`"), rows)
+
+
 def states() -> str:
     def rows(moves: Mapping[str, frozenset[str]]) -> list[tuple[str, str]]:
         return [(state, ", ".join(sorted(following)) or "nothing: it is over") for state, following in moves.items()]
@@ -206,6 +221,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "unit-decisions": unit_decisions,
     "errors": errors,
     "retries": retries,
+    "modes": modes,
     "states": states,
     "tiers": tiers,
     "api": api,

@@ -10,12 +10,10 @@ import psycopg
 
 from functions.api.schemas import DefinitionIn, FieldMappingIn
 from infra.local.sharepoint import Tenant
-from shared.core.backlog import Lane
 from shared.core.errors import SyncError
 from shared.core.ids import DefinitionId, RunId
 from shared.core.runs import ActiveRun, RunType
 from shared.engine import Engine
-from shared.usecases.ingress import capture_list
 from tests.api.client import TestClient
 
 PASSWORD = "S3CRET-database-password"
@@ -189,22 +187,11 @@ class World:
         engine, known = self.engine, DefinitionId(UUID(definition))
         run = engine.start_run(known, trigger="MANUAL", requested_by="test", run_type=RunType.INGRESS)[0]
         if engine.begin_run(known, run.id) is not None:
-            record, spec = engine.definition(known)
-            client = engine.graphs.client(engine.connection_of(record), Lane.PEOPLE)
-            read = capture_list(
-                spec,
-                run.id,
-                engine.tools(record, spec, client),
-                cursors=engine.stores.cursors,
-                enumerations=engine.stores.enumerations,
-                limits=engine.limits(),
-                seconds=60,
-                go_on=lambda: True,
-            )
-            held = read.held
-            while not held and engine.settle(known, run.id).more:
+            read = engine.capture_list(known, run.id, workers=1)
+            assert read.wait is None, f"the run has to wait {read.wait} s"
+            while not read.held and engine.settle(known, run.id).more:
                 pass
-            engine.finish_run(known, run.id, held=held, error=None)
+            engine.finish_run(known, run.id, held=read.held, error=None)
         return self.seen(run.id)
 
     def sync(self, definition: str) -> None:
