@@ -67,8 +67,14 @@ class Watched:
     def sim(self, path: str, method: str = "GET", body: object = None) -> dict[str, Any]:
         return call(self.running.stack.simulator.url, method, f"/_sim/{path}", body)
 
+    def source(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._ask("business", statement)
+
     def metastore(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.running.stack.server.dsn("syncbridge"), autocommit=True) as connection:
+        return self._ask("syncbridge", statement)
+
+    def _ask(self, database: str, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.running.stack.server.dsn(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -199,3 +205,49 @@ def test_a_list_that_nobody_notices_is_polled(watched: Watched):
 
     assert watched.read(after=before)["trigger"] == "POLL"
     watched.wait(lambda: watched.title_of(item) == item["fields"]["Title"] or None)
+
+
+def test_both_ways_an_edit_in_the_list_is_in_the_table(roomy: Running):
+    work = roomy.work()
+    connection = work.api.get("/sharepoint-connections")
+    database = work.api.get("/database-instances")
+    connection_id = connection[0]["id"] if connection else setup.register_sharepoint(work, roomy.stack.tenant)
+    definition = setup.define(
+        work,
+        {
+            "name": "Customers",
+            "source_instance_id": database[0]["id"] if database else setup.register_database(work),
+            "source_schema": "business",
+            "source_table_name": "customers",
+            "sharepoint_connection_id": connection_id,
+            "site_id": setup.find_site(work, connection_id),
+            "list_name": "Customers",
+            "sync_mode": "TWO_WAY",
+            "poll_interval": "P1D",
+            "field_mappings": [
+                mapping | {"sync_direction": "BIDIRECTIONAL"}
+                for mapping in setup.mappings(("name", "country", "employees"), title="name")
+            ],
+        },
+    )["id"]
+    ready = setup.provision(work, definition)
+    pushed = work.api.finished(work.api.post(f"/ops/sync/{definition}", direction="push")["run_id"], seconds=120)
+    assert pushed["status"] == "COMPLETED", pushed
+    both = Watched(roomy, work, definition, ready.list_id)
+    roomy.tick()
+    before = both.quiet()
+
+    item = both.items()[0]
+    title = item["fields"]["Title"]
+    both.edit(item, f"{title}, renamed")
+
+    def followed() -> bool | None:
+        return both.source(f"select 1 from business.customers where name = '{title}, renamed'") != [] or None
+
+    assert both.wait(followed)
+    run = both.read(after=before)
+    assert (run["trigger"], run["rows_updated"]) == ("NOTICE", 1)
+    both.quiet()
+    assert both.title_of(item) == f"{title}, renamed"
+    work.api.post(f"/sync-definitions/{definition}/deactivate")
+    work.api.close()
