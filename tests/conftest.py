@@ -57,10 +57,11 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that use a server are marked: left out of the fast tier, and run against each version of PostgreSQL.
 
-    Tests below a folder of servers are of the slow tier even without one, or they would be of none."""
+    Tests below a folder of servers count as such even without one, or they would be of no tier. They are not marked slow:
+    what is slow is not run against each version."""
     for item in items:
         if not _SLOW_FOLDERS.isdisjoint(item.path.parents):
-            item.add_marker("slow")
+            item.add_marker("server")
         for fixture in _SERVERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
             item.add_marker(_SERVERS[fixture])

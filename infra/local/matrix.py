@@ -25,6 +25,8 @@ VERSIONS = {
     17: "17.10.0-beta.17",
     18: "18.4.0-beta.17",
 }
+SELECTION = "postgres and not slow"
+"""The tests that are run against each version, as pytest's markers."""
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -57,7 +59,7 @@ def run(major: int, arguments: Sequence[str]) -> int:
     """The exit code of pytest over the tests marked `postgres`, with that version's server."""
     environ = {**os.environ, "PG_BINDIR": str(install(major))}
     print(f"== PostgreSQL {major} ({VERSIONS[major]})", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", *(arguments or ["-n", "2"]), "-m", "postgres and not slow"]
+    command = [sys.executable, "-m", "pytest", "-q", *(arguments or ["-n", "2"]), "-m", SELECTION]
     return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 
 

