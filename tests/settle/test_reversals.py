@@ -11,6 +11,8 @@ from shared.core.boundaries import Boundary
 from shared.core.definition import DeletePolicy, Direction
 from shared.core.errors import Conflicting
 from shared.core.ids import FieldNo, Identity, ItemId
+from tests.fakes.lists import Answer, lost_after, lost_before
+from tests.fakes.writer import CommitFault
 from tests.settle.test_two_way import one, pull, quiet, two_way, values_of
 from tests.settle.world import World
 
@@ -213,4 +215,39 @@ def test_a_value_that_the_database_refuses_is_parked_and_holds_up_no_edit(world:
     world.log.withdraw(conflict, actor="ann")
     world.settle()
     assert values_of(world, "1") == {"a": "user", "b": "changed"}
+    quiet(world)
+
+
+@pytest.mark.parametrize("fault", ["lost_after", "lost_before", "late", "serialization"])
+def test_a_reversal_whose_commit_gets_no_answer_is_carried_out_once(world: World, fault: CommitFault):
+    conflict, _, _ = lost(world)
+    world.rows.script.append(fault)
+    world.log.wish(conflict, [A], actor="ann")
+    world.settle()
+    world.rows.land_late()
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1")["a"] == "person"
+    assert equal(world)
+    assert [row[-1] for row in log(world) if row[3] == "SOURCE_WINS"] == ["REVERSED"]
+    assert [row[1] for row in log(world) if row[3] == "REVERSAL" and row[-1] == "FINAL"] == ['"user"']
+    world.wait(600)
+    world.settle()
+    quiet(world)
+
+
+@pytest.mark.parametrize("answer", [lost_after, lost_before])
+def test_a_reversal_whose_item_gives_no_answer_is_carried_out_once(world: World, answer: Answer):
+    conflict, _, _ = lost(world)
+    world.lists.script.append(answer)
+    world.log.wish(conflict, [A], actor="ann")
+    world.settle()
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1")["a"] == "person"
+    assert equal(world)
+    assert [row[-1] for row in log(world) if row[3] == "SOURCE_WINS"] == ["REVERSED"]
+    assert [row[1] for row in log(world) if row[-1] == "FINAL"] == ['"user"']
+    world.wait(600)
+    world.settle()
     quiet(world)
