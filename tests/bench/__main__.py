@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.bench import coldstart, push, race, scan, settling, simulator
+from tests.bench import coldstart, notices, push, race, scan, settling, simulator
 from tests.bench.figures import Figure, closing_line, heading
 from tests.bench.stand import Stand, stand
 
@@ -61,6 +61,10 @@ def _scan(lab: _Lab) -> list[Figure]:
     return scan.measure(scan.SMALL_SIZES if lab.small else scan.SIZES)
 
 
+def _notices(lab: _Lab) -> list[Figure]:
+    return notices.answers(count=100 if lab.small else 1_000)
+
+
 def _simulator(lab: _Lab) -> list[Figure]:
     return simulator.measure(simulator.SMALL_SIZES if lab.small else simulator.SIZES)
 
@@ -72,6 +76,7 @@ BENCHES: Mapping[str, Callable[[_Lab], list[Figure]]] = {
     "race": _race,
     "coldstart": _cold,
     "scan": _scan,
+    "notices": _notices,
     "simulator": _simulator,
 }
 
