@@ -1,8 +1,10 @@
 """The governor's arithmetic: one bucket of resource units (RU) per tenant and application, shared by all lanes.
 
 Graph counts RU per minute and per rolling day. The bucket refills evenly at a share of the minute's ceiling and holds
-little, so that no minute exceeds the ceiling: share + burst < 1. Taking may leave it in debt, which refilling pays: a
-request larger than the bucket passes when the bucket is full. Lower lanes leave something for higher ones.
+little, so that no minute exceeds the ceiling, whether Graph's minutes slide or are the clock's: share + burst < 1. The
+0.02 that are left are not waste: requests that are granted 61 seconds apart arrive within a minute when the first took a
+second longer. Taking may leave it in debt, which refilling pays: a request larger than the bucket passes when the bucket
+is full. Lower lanes leave something for higher ones.
 """
 
 from collections.abc import Mapping

@@ -49,8 +49,9 @@ def _settling(lab: _Lab) -> list[Figure]:
 
 
 def _race(lab: _Lab) -> list[Figure]:
-    seconds, latencies = (6.0, (0.0,)) if lab.small else (60.0, (0.0, 0.2))
-    return race.race(lab.stand(), rows=lab.rows, seconds=seconds, latencies=latencies)
+    whole = (race.MAIN, race.SERIAL, race.NO_LATENCY)
+    seconds, conditions = (6.0, (race.NO_LATENCY,)) if lab.small else (60.0, whole)
+    return race.race(lab.stand(), rows=lab.rows, seconds=seconds, conditions=conditions)
 
 
 def _cold(lab: _Lab) -> list[Figure]:
