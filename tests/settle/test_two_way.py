@@ -17,12 +17,12 @@ from shared.core.definition import (
     SyncMode,
 )
 from shared.core.errors import ListGone, SourceUnavailable, SyncError, Throttled
-from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_of
-from shared.core.items import Item, Looked
+from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_hash, identity_of, sync_key
+from shared.core.items import Item, Looked, Refused
 from shared.core.ledger import EntryState, Provenance
 from shared.core.source import SourceType
 from shared.usecases.steps import drive
-from tests.fakes.lists import lost_after, lost_before
+from tests.fakes.lists import answering, lost_after, lost_before
 from tests.settle.world import World, column, mapping
 
 BOTH = Direction.BIDIRECTIONAL
@@ -624,6 +624,21 @@ def test_a_new_item_that_names_a_row_that_is_there_is_adopted(named: World):
     named.push()
     assert list(named.lists.items) == [item]
     quiet(named)
+
+
+def test_an_item_that_comes_back_under_the_key_of_a_row_whose_create_was_refused_is_seen(world: World):
+    identity = world.source.put("1", a="x")
+    world.lists.script.append(answering(Refused(code="row_refused", message="no")))
+    world.push()
+    entry = world.entry(identity)
+    assert entry is not None
+    assert (EntryState.CREATING, ()) == (entry.state, entry.intents)
+    world.source.delete("1")
+    item = world.lists.add({"A": "person", world.definition.target.key_column: sync_key(identity_hash(identity))})
+    pull(world, item)
+    assert values_of(world, "1")["a"] == "person"
+    assert list(world.lists.items) == [item]
+    quiet(world)
 
 
 def test_a_new_item_without_its_key_waits_and_says_what_is_missing(named: World):
