@@ -28,13 +28,14 @@ def must_look(work: Work) -> bool:
     entry, claimed = work.known, work.claimed
     if claimed.takeover or work.doubts:
         return True
-    if entry is not None and entry.state is EntryState.CREATING and entry.item_id is None:
-        return False  # every create that was recorded is known to have had no effect, whatever a capture missed
+    never_landed = entry is not None and entry.state is EntryState.CREATING and entry.item_id is None
+    if never_landed and not (LOOK_REASONS - {Reason.ITEM_GONE} | {Reason.ITEM}) & claimed.reasons:
+        return False  # every create that was recorded had no effect: that a list does not show its item is no news
     if LOOK_REASONS & claimed.reasons:
         return True
     if Reason.ITEM in claimed.reasons and (entry is None or claimed.news is None or claimed.news != entry.etag):
         return True
-    if entry is None or entry.state is EntryState.TOMBSTONE:
+    if entry is None or entry.state is EntryState.TOMBSTONE or never_landed:
         return False
     return entry.state is not EntryState.SETTLED or entry.etag is None
 

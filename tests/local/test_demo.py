@@ -31,6 +31,12 @@ def test_the_demo_pushes_twice_proves_it_and_stays_within_the_smallest_budget():
     assert pacing["items"] == pacing["rows"] > 0
     assert pacing["refused"] == 0
     assert 0 < pacing["ru_of_the_busiest_minute"] <= pacing["ceiling"]
+    two_way = told["acts"]["two_way"]
+    assert two_way["converged"] is True
+    assert two_way["merged_edits"] >= 2
+    assert two_way["conflicts_logged"] >= 1
+    assert two_way["echo_writes"] == 0
+    assert two_way["notification_to_row_p99_s"] > 0
     cdc = told["acts"]["cdc"]
     assert cdc["converged"] is True
     assert cdc["changes"] >= 100

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.local.demo.acts import cdc, pacing, push
+from infra.local.demo.acts import cdc, pacing, push, two_way
 from infra.local.demo.http import Api, DemoError
 from infra.local.demo.report import Report
 from infra.local.demo.setup import register_database
@@ -70,10 +70,12 @@ def _play(supervisor: Supervisor, directory: Path, report: Report, options: argp
         report.heading("Act 1: a table becomes a list and stays equal to it")
         instance = register_database(work)
         report.acts["push"] = push.run(work, instance=instance, projects=options.projects)
-        report.heading("Act 2: the smallest tenant's budget is never exceeded")
-        report.acts["pacing"] = pacing.run(work, instance=instance)
+        report.heading("Act 2: people edit the list, users edit the table, both at once")
+        report.acts["two_way"] = two_way.run(work, instance=instance, customers=wanted.counts.customers)
         report.heading("Act 3: changes reach the list as they are committed")
         report.acts["cdc"] = cdc.run(work, instance=instance)
+        report.heading("Act 4: the smallest tenant's budget is never exceeded")
+        report.acts["pacing"] = pacing.run(work, instance=instance)
     except DemoError as error:
         ended = supervisor.first_ended()
         raise error if ended is None else DemoError(f"{error}; {ended.name} ended: {ended.last_lines()}") from error

@@ -1,4 +1,4 @@
-"""Act two: the smallest tenant's budget sets the pace, and the service never has to refuse anything."""
+"""The last act: the smallest tenant's budget sets the pace, and the service never has to refuse anything."""
 
 import time
 from collections import Counter
