@@ -8,7 +8,7 @@ from shared.core.definition import TargetList
 from shared.core.flows import Flow
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
-from shared.core.ledger import EntryState, IntentKind, LedgerEntry
+from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
 from shared.core.reconcile import Policy
 from shared.ports import ListStore
 from shared.settle.work import Work
@@ -130,12 +130,17 @@ def _take(work: Work, item: Item | None) -> None:
 
 
 def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsOf) -> None:
-    """What the list's version history says about PATCHes whose answer was lost: it decides, where there is one.
+    """What an item tells about writes of ours whose answer was lost.
 
-    A PATCH was conditional on its eTag, so if it landed it made the very next version after that eTag.
+    A create: the item that carries the row's key is the one that it made, and what it sent was agreed on. A PATCH: the list's
+    version history decides, where there is one; it was conditional on its eTag, so if it landed it made the very next
+    version after that eTag.
     """
     if work.item is None:
         return
+    if (creation := _creation_of(work)) is not None:
+        work.base = dict(creation.digests)
+        work.took_effect(creation)
     for intent in work.doubts:
         if intent.kind is not IntentKind.PATCH_ITEM or intent.guard is None or intent.item_id != work.item.id:
             continue
@@ -150,3 +155,13 @@ def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsO
             work.took_effect(intent)
         else:
             work.void(intent)
+
+
+def _creation_of(work: Work) -> Intent | None:
+    """The create that made the item as read, where only one can have. A row that had an item before may have got that one
+    back: a person restored it, and what it holds was never sent by this create."""
+    entry = work.known
+    if entry is None or entry.state is not EntryState.CREATING or entry.item_id is not None or entry.generation > 1:
+        return None
+    creates = [intent for intent in work.doubts if intent.kind is IntentKind.CREATE_ITEM]
+    return creates[0] if len(creates) == 1 and work.base is None else None

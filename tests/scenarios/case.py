@@ -10,11 +10,12 @@ from psycopg import sql
 
 from shared.adapters.graph.client import GraphClient
 from shared.captures.delta import DeltaReport, delta_page
+from shared.captures.scan import scan
 from shared.core.backlog import Lane, Observation
 from shared.core.boundaries import Boundary
 from shared.core.definition import DefinitionState, FieldKind, SyncDefinition, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
-from shared.core.errors import ConfigurationError, InvariantViolated, SafetyStop, Transient
+from shared.core.errors import Transient
 from shared.core.ids import DefinitionId, ListId, RunId, identity_hash, identity_of, key_texts, sync_key
 from shared.core.needs import needs_of
 from shared.core.problems import Problem
@@ -23,11 +24,10 @@ from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_f
 from shared.core.runs import RunCounts, RunRecord, RunStatus, RunType
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
-from shared.settle.holds import hold_for
 from shared.settle.job import Job, PageResult, Tools
 from shared.settle.page import settle_page
 from shared.usecases.definitions import provision, set_state
-from shared.usecases.ingress import CapturedList, capture_list
+from shared.usecases.steps import drive
 from tests.scenarios import golden
 from tests.scenarios.theatre import CONNECTION, INSTANCE, LEASE, SURFACE, Theatre
 
@@ -284,32 +284,14 @@ class Case:
             return self.engine.capture(self.id, run).held
         for _ in range(_LAPS):
             try:
-                read = self._read_list(run)
+                read = self.engine.capture_list(self.id, run, workers=1)
             except Transient as error:
                 self.passes(error.retry_after or 60.0)
                 continue
-            if read is None or read.held or not read.more:
-                return read is None or read.held
+            if read.held or not read.more:
+                return read.held
             self.passes(read.wait or 0.0)
         raise AssertionError("the list's changes do not end")
-
-    def _read_list(self, run: RunId) -> CapturedList | None:
-        """None: something stopped the definition."""
-        stores = self.engine.stores
-        try:
-            return capture_list(
-                self.definition,
-                run,
-                self.tools(),
-                cursors=stores.cursors,
-                enumerations=stores.enumerations,
-                limits=self.engine.limits(),
-                seconds=60.0,
-                go_on=lambda: True,
-            )
-        except (SafetyStop, ConfigurationError, InvariantViolated) as error:
-            stores.holds.open(self.id, hold_for(error), run)
-            return None
 
     def tools(self, lane: Lane = Lane.PEOPLE) -> Tools:
         return self.engine.tools(self.record, self.definition, self.client(lane))
@@ -330,6 +312,13 @@ class Case:
             observations=observations or {},
         )
         return settle_page(job, self.tools())
+
+    def scan(self) -> None:
+        """Marks what differs in the table; settles nothing."""
+        stores = self.engine.stores
+        run = RunId(self.theatre.ids.uuid())
+        tables = self.engine.sources.tables(stores.instances.get(INSTANCE))
+        drive(scan(self.definition, run, source=tables, scans=stores.scans, holds=stores.holds))
 
     def reader(self) -> Generator[Boundary, None, DeltaReport]:
         """One page of the list's changes."""
@@ -461,6 +450,11 @@ class Case:
             "select generation from syncbridge.sync_ledger where source_identity = %s", [identity_of([key])]
         ).fetchall()
         return int(found)
+
+    def agree_to_scope(self) -> None:
+        """A person has looked at the changed filter."""
+        assert self.push().status == "HELD"
+        self.release("SCOPE_CHANGED")
 
     def waiting(self) -> list[tuple[str, str, str | None]]:
         """(row key or item, state, reason) of what is not settled."""

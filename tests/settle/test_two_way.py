@@ -167,6 +167,55 @@ def test_while_the_columns_cannot_be_looked_at_no_row_is_emptied(world: World, s
     assert values_of(world, "1")["a"] is None
 
 
+def test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflict(world: World):
+    world.source.put("1", a="x", b="y")
+    world.lists.script.append(lost_after)
+    world.push()
+    [item] = world.lists.items
+    world.lists.edit(item, {"A": "person"})
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1") == {"a": "person", "b": "y"}
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+    world.wait(400)
+    quiet(world)
+
+
+def test_an_edit_of_an_item_whose_create_got_no_answer_survives_a_worker_that_dies_while_it_pulls_it(world: World):
+    world.source.put("1", a="x", b="y")
+    world.lists.script.append(lost_after)
+    world.push()
+    [item] = world.lists.items
+    world.lists.edit(item, {"A": "person"})
+    world.wait(61)
+    world.die_at(Boundary.ROWS_INTENDED)
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1") == {"a": "person", "b": "y"}
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+
+
+def test_a_former_item_that_is_restored_while_a_create_got_no_answer_is_not_taken_for_what_the_create_sent(
+    world: World,
+):
+    identity, item = one(world, a="x", b="y")
+    world.lists.remove(item)
+    pull(world, item)
+    assert not world.source.rows
+    world.source.put("1", a="new", b="y")
+    world.lists.script.append(lost_before)
+    world.push()
+    world.lists.restore(item)
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1") == {"a": "new", "b": "y"}
+    assert world.expected() == world.items()
+    assert [("a", '"x"', "FINAL", "ROW")] == world.conflicts()
+    assert world.entry(identity) is not None
+
+
 def test_two_people_who_edit_two_fields_of_one_row_both_keep_their_edit(world: World):
     _, item = one(world, a="x", b="y")
     world.lists.edit(item, {"A": "person"})
