@@ -17,6 +17,8 @@ _ENTRY = struct.Struct(f">H{DIGEST_SIZE}s")
 
 
 def _encoded(value: Canonical) -> bytes:
+    if type(value) is str:  # most values are text, and the patterns below cost as much as the encoding
+        return b"S" + value.encode("utf-8", "surrogatepass")
     match value:
         case None:
             return b"N"

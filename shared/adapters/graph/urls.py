@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from shared.core.errors import ConfigurationError, GraphUnavailable, InvariantViolated
@@ -53,6 +54,7 @@ def is_column_name(text: str) -> bool:
     return _COLUMN.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=4096)  # the same few names for every item
 def column_name(name: str) -> str:
     """The name of a list column, checked. Raises ConfigurationError for anything that is no internal name."""
     if not is_column_name(name):

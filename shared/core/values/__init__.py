@@ -7,7 +7,7 @@ A field's source type and list column kind say how; which pairs there are is tol
 other side would cut, round or refuse raises Unrepresentable before anything is sent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Any
 
@@ -32,31 +32,11 @@ def from_row(field: FieldMapping, text: str | None) -> Canonical:
     if text is None:
         return None
     try:
-        return _from_row(field, text)
+        return _FROM_ROW[field.kind](field, text)
     except Unrepresentable:
         if field.pushes:
             raise
         return text
-
-
-def _from_row(field: FieldMapping, text: str) -> Canonical:
-    match field.kind:
-        case FieldKind.TEXT | FieldKind.NOTE | FieldKind.CHOICE:
-            return texts.from_row(field, text)
-        case FieldKind.NUMBER | FieldKind.CURRENCY:
-            return numbers.from_row(field, text)
-        case FieldKind.BOOLEAN:
-            return _flag_of_row(field, text)
-        case FieldKind.DATETIME:
-            return moments.time_from_row(field, text)
-        case FieldKind.DATE:
-            return moments.date_from_row(field, text)
-        case FieldKind.MULTICHOICE:
-            return choices.from_row(field, text)
-        case FieldKind.LOOKUP | FieldKind.PERSON | FieldKind.COUNTER:
-            return references.from_row(field, text)
-        case FieldKind.UNKNOWN:
-            raise _unmapped(field)
 
 
 def _flag_of_row(field: FieldMapping, text: str) -> bool:
@@ -186,6 +166,28 @@ def create_fields(values: Iterable[tuple[FieldMapping, Canonical]], zone: tzinfo
     """The `fields` of a POST: as in a PATCH, without nulls, which a creation has been reported to refuse
     (https://github.com/microsoftgraph/msgraph-sdk-dotnet-core/issues/656)."""
     return {name: value for name, value in patch_fields(values, zone).items() if value is not None}
+
+
+def _unread(field: FieldMapping, _: str) -> Canonical:
+    raise _unmapped(field)
+
+
+_FROM_ROW: Mapping[FieldKind, Callable[[FieldMapping, str], Canonical]] = {
+    FieldKind.TEXT: texts.from_row,
+    FieldKind.NOTE: texts.from_row,
+    FieldKind.CHOICE: texts.from_row,
+    FieldKind.NUMBER: numbers.from_row,
+    FieldKind.CURRENCY: numbers.from_row,
+    FieldKind.BOOLEAN: _flag_of_row,
+    FieldKind.DATETIME: moments.time_from_row,
+    FieldKind.DATE: moments.date_from_row,
+    FieldKind.MULTICHOICE: choices.from_row,
+    FieldKind.LOOKUP: references.from_row,
+    FieldKind.PERSON: references.from_row,
+    FieldKind.COUNTER: references.from_row,
+    FieldKind.UNKNOWN: _unread,
+}
+"""By look-up, not by match: this is asked for every value of every row, and a match compares kind after kind."""
 
 
 def _unmapped(field: FieldMapping) -> InvariantViolated:

@@ -44,7 +44,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def _printed(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%S}Z"
+    return instant.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def time_from_row(field: FieldMapping, text: str) -> Canonical:

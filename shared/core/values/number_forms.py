@@ -18,6 +18,8 @@ _NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "+infinity": "Infinity", "-
 
 def plain_decimal(text: str) -> str | None:
     """A decimal without sign of plus, needless zeros or exponent: "+007.50" is "7.5". None: not a decimal."""
+    if text.isdigit() and text.isascii() and text[0] != "0":
+        return text
     if _DECIMAL.fullmatch(text) is None:
         return None
     whole, _, fraction = text.lstrip("+-").partition(".")

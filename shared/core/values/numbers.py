@@ -34,12 +34,15 @@ def canonical_double(value: float) -> int | str:
 def from_row(field: FieldMapping, text: str) -> Canonical:
     family = family_of(field.source.type)
     normal = form_of(field.source.type).normal(field.source.type, text)
+    if family is Family.INTEGER and normal is not None and abs(whole := int(normal)) <= EXACT:
+        return whole
     value = math.nan if normal is None else float(normal)
     if normal is None or not keeps_15_digits(value):
         raise unfit_for_list(field, _ACCEPTED[family])
     canonical = canonical_double(value)
     # An int8 beyond 2^53 and a numeric with more than 15 digits come out of a double as another number.
-    rounded = family is not Family.FLOAT and Decimal(str(canonical)) != Decimal(normal)
+    spelled = str(canonical)
+    rounded = family is not Family.FLOAT and spelled != normal and Decimal(spelled) != Decimal(normal)
     if rounded or (family is Family.INTEGER and isinstance(canonical, str)):
         raise unfit_for_list(field, _ACCEPTED[family])
     return canonical
