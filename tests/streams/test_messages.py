@@ -2,6 +2,7 @@
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -56,6 +57,17 @@ def test_the_same_message_twice_writes_once(settled: Streaming):
     take(settled, texts * 3)
     assert settled.writes() == before + 1
     assert settled.equal()
+
+
+def test_the_same_message_in_several_hands_at_once_writes_each_row_once(settled: Streaming):
+    """As when its time of invisibility runs out while somebody is still at it."""
+    (text,) = streamed(settled, "update app.things set note = 'changed'")
+    before = settled.writes()
+    with ThreadPoolExecutor(4) as hands:
+        list(hands.map(settled.world.engine.take_message, [text] * 4))
+    assert settled.equal()
+    assert settled.writes() == before + 12
+    assert settled.backlog()["due"] == 0
 
 
 def test_changes_that_the_list_has_already_cost_no_write(settled: Streaming):

@@ -154,7 +154,8 @@ class Streaming:
         """Requests that would have changed something in the list, those inside of batches included."""
         listed = self.world.get(f"/sync-definitions/{self.definition}")["list_id"]
         found = self.world.sim("GET", f"/_sim/requests?list={listed}&limit=100000")["requests"]
-        return sum(1 for request in found if request["method"] in ("POST", "PATCH", "DELETE"))
+        each = [answer for request in found for answer in request["inner"] or [request]]
+        return sum(1 for request in each if request["method"] in ("POST", "PATCH", "DELETE"))
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:

@@ -1,0 +1,262 @@
+"""Pollers and triggers killed with SIGKILL between any two of their steps; the next one goes on, and nothing is missing."""
+
+import contextlib
+import random
+import signal
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from infra.local.azurite import Azurite
+from infra.local.postgres import start
+from shared.core.slots import Phase
+from tests.api.world import PASSWORD, THINGS, World
+from tests.streams.processes import Processes
+from tests.streams.world import until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def processes(world: World, azurite: Azurite) -> Iterator[Processes]:
+    found = Processes(world, azurite)
+    found.may_replicate()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def settled(processes: Processes) -> Processes:
+    """The definition streams, and both sides are equal."""
+    processes.live(guards={"max_delete_share": 1.0, "max_deletes": 1_000_000, "max_writes_per_row": 1_000_000})
+    with processes.running():
+        processes.scan()
+        processes.caught_up()
+    processes.messages()
+    assert processes.equal()
+    return processes
+
+
+def change(live: Processes) -> None:
+    live.world.sql("update app.things set note = 'changed' where id <= 3")
+    live.world.sql("insert into app.things values (100, 'new', 1, 'n')")
+    live.world.sql("delete from app.things where id = 5")
+
+
+def finished(live: Processes) -> None:
+    """The next poller, and the next trigger, bring both sides together."""
+    with live.running():
+        live.caught_up()
+        live.deliver()
+    live.deliver()
+    assert live.equal()
+    assert live.backlog()["due"] == 0
+
+
+@pytest.mark.parametrize("where", ["read", "queued", "marked", "confirmed"])
+def test_a_poller_that_is_killed_between_two_steps_loses_nothing(settled: Processes, where: str):
+    before = settled.slot().queued
+    change(settled)
+    settled.dies(where)
+    waiting = settled.client.get_queue_properties().approximate_message_count
+    moved = settled.slot().queued > before
+    # What the dead one left: its messages once they were sent, its mark once that was moved.
+    assert (bool(waiting), moved and settled.slot().changes > 0) == {
+        "read": (False, False),
+        "queued": (True, False),
+        "marked": (True, True),
+        "confirmed": (True, True),
+    }[where]
+    finished(settled)
+
+
+def test_a_trigger_that_is_killed_after_its_marks_leaves_them_due(settled: Processes):
+    with settled.running():
+        change(settled)
+        settled.caught_up()
+    text, *rest = settled.messages()
+    settled.dies("taken", message=text)
+    assert settled.backlog()["due"] > 0
+    for again in (text, *rest):  # the host gives the message again when its time of invisibility is over
+        settled.world.engine.take_message(again)
+    assert settled.equal()
+
+
+@pytest.mark.parametrize("where", ["making", "made"])
+def test_a_poller_that_is_killed_while_it_makes_the_slot_leaves_none_behind(processes: Processes, where: str):
+    processes.live()
+    processes.dies(where)
+    slots = "select count(*) from pg_replication_slots where database = current_database()"
+    assert processes.world.sql(slots) == [(1 if where == "made" else 0,)]
+    assert processes.slot().phase is Phase.WANTED
+    with processes.running():
+        processes.scan()
+        change(processes)
+        processes.caught_up()
+        processes.deliver()
+        assert processes.equal()
+    assert processes.world.sql(slots) == [(1,)]
+
+
+def test_a_poller_that_is_killed_while_it_stops_for_a_break_leaves_the_holds(settled: Processes):
+    settled.world.sql("select pg_drop_replication_slot('arcore_slot')")
+    settled.dies("holding")
+    assert "STREAM_BROKEN" in settled.holds()
+    assert settled.slot().phase is Phase.STREAMING
+    process = settled.start()
+    try:
+        until(lambda: settled.slot().phase is Phase.BROKEN, settled.slot)
+        assert list(settled.holds()) == ["STREAM_BROKEN"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_frozen_poller_is_overtaken_and_confirms_nothing_when_it_wakes(settled: Processes):
+    frozen = settled.start()
+    try:
+        until(lambda: settled.reads(frozen), settled.slot)
+        epoch = settled.slot().epoch
+        frozen.send_signal(signal.SIGSTOP)
+        change(settled)
+        settled.lapse()
+        # Its session still holds the slot: the next one ends it.
+        with settled.running():
+            assert settled.slot().epoch > epoch
+            settled.caught_up()
+            holder = settled.slot().holder
+            frozen.send_signal(signal.SIGCONT)
+            settled.deliver()
+            assert settled.equal()
+            assert settled.slot().holder == holder
+    finally:
+        frozen.kill()
+        frozen.wait()
+
+
+def test_a_source_that_crashes_after_the_confirmation_repeats_nothing_and_loses_nothing(world: World, azurite: Azurite):
+    server = start()
+    there, live = world.source, Processes(world, azurite)
+    try:
+        with psycopg.connect(server.dsn(), autocommit=True) as admin:
+            admin.execute("create database business")
+            admin.execute(f"create role {world.role} login password '{PASSWORD}'".encode())
+        world.source = server.dsn("business")
+        with psycopg.connect(world.source, autocommit=True) as source:
+            source.execute(THINGS.encode())
+            source.execute(f"grant usage on schema app to {world.role}".encode())
+            source.execute(f"grant select on all tables in schema app to {world.role}".encode())
+        live.may_replicate()
+        live.live()
+        with live.running():
+            live.scan()
+            live.caught_up()
+        live.messages()
+        live.world.sql("checkpoint")
+        on_disk = server.base / "data/pg_replslot/arcore_slot/state"
+        before = on_disk.read_bytes()
+        change(live)
+        live.dies("confirmed")
+        mark = live.slot().queued
+        server.child.process.kill()
+        server.child.process.wait()
+        on_disk.write_bytes(before)  # whether the server had saved it meanwhile is chance
+        server = start(server.base, port=server.port, password=server.password)
+        with psycopg.connect(world.source) as source:
+            row = source.execute(
+                "select confirmed_flush_lsn < %s::pg_lsn from pg_replication_slots where slot_name = 'arcore_slot'",
+                [f"{mark >> 32:X}/{mark & 0xFFFFFFFF:X}"],
+            ).fetchone()
+        assert row == (True,), "the server has forgotten what was confirmed last"
+        first = live.messages()
+        with live.running():
+            live.caught_up()
+        assert live.messages() == [], "our own mark knew it"
+        for text in first:
+            world.engine.take_message(text)
+        assert live.equal()
+        assert live.holds() == {}
+    finally:
+        world.engine.sources.close()
+        live.close()
+        world.source = there
+        with contextlib.suppress(Exception):
+            server.remove()
+
+
+def test_ten_thousand_changes_through_kills_and_lost_messages_end_equal(settled: Processes):
+    """A writer with random transactions; pollers are killed, sessions are ended, messages come twice, late, shuffled, or
+    (one in a hundred) never. A scan at the end finds what the lost ones were about."""
+    chance, done, written = random.Random(20), threading.Event(), [0]
+
+    def write() -> None:
+        keys = range(1, 121)
+        with psycopg.connect(settled.world.source) as connection:
+            while written[0] < 10_000:
+                for _ in range(chance.randint(1, 60)):
+                    key, n = chance.choice(keys), written[0]
+                    match chance.randint(0, 9):
+                        case 0 | 1:
+                            connection.execute("delete from app.things where id = %s", [key])
+                        case 2:
+                            connection.execute(
+                                "update app.things t set id = %s where id = %s"
+                                " and not exists (select from app.things where id = %s)",
+                                [(other := chance.choice(keys)), key, other],
+                            )
+                        case _:
+                            connection.execute(
+                                "insert into app.things values (%s, %s, %s, %s) on conflict (id)"
+                                " do update set qty = excluded.qty, note = excluded.note",
+                                [key, f"k {n}", n, f"note {n}"],
+                            )
+                    written[0] += 1
+                if chance.random() < 0.1:
+                    connection.rollback()
+                else:
+                    connection.commit()
+                done.wait(0.02)
+        done.set()
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    kills = 0
+    luck = random.Random(21)
+    while not done.is_set():
+        process, seen = (
+            settled.start(luck.choice(["read", "queued", "marked", "confirmed", "never", "never"])),
+            settled.slot(),
+        )
+
+        def has_read() -> bool:
+            dead = process.poll() is not None  # noqa: B023
+            return dead or done.is_set() or settled.slot().changes > seen.changes + 300  # noqa: B023
+
+        until(has_read, settled.slot)
+        if luck.random() < 0.3:
+            settled.world.sql(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid is not null"
+            )
+        settled.deliver_somehow(luck, lost=0.01)
+        process.kill()
+        process.wait()
+        kills += 1
+        settled.lapse()
+    writer.join()
+    assert written[0] >= 10_000
+    assert kills >= 3
+    assert settled.slot().changes > 1000
+    with settled.running():
+        settled.caught_up()
+        settled.deliver_somehow(luck, lost=0.01)
+    settled.deliver_somehow(luck)
+    settled.world.run(settled.definition)
+    # More rows came and went than a day's deletes may be: a person approves what waits.
+    settled.world.post(f"/sync-definitions/{settled.definition}/awaiting-approval/approve", {"all": True})
+    run = settled.world.run(settled.definition)
+    assert run["status"] == "COMPLETED"
+    assert settled.equal()
+    again = settled.world.run(settled.definition)
+    assert (again["created"], again["updated"], again["deleted"]) == (0, 0, 0)
