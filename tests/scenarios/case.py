@@ -1,6 +1,6 @@
 """A case: one table, one list, and what users, people and the production engine do to them, told line by line."""
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,14 +9,13 @@ from typing import Any
 from psycopg import sql
 
 from shared.adapters.graph.client import GraphClient
-from shared.captures.delta import DeltaReport, delta_page
-from shared.captures.scan import scan
-from shared.core.backlog import Lane, Observation
+from shared.core.backlog import Lane
 from shared.core.boundaries import Boundary
 from shared.core.definition import DefinitionState, FieldKind, SyncDefinition, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Transient
 from shared.core.ids import DefinitionId, ListId, RunId, identity_hash, identity_of, key_texts, sync_key
+from shared.core.ledger import LedgerEntry
 from shared.core.needs import needs_of
 from shared.core.problems import Problem
 from shared.core.proposal import fields_of
@@ -24,12 +23,10 @@ from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_f
 from shared.core.runs import RunCounts, RunRecord, RunStatus, RunType
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
-from shared.settle.job import Job, PageResult, Tools
-from shared.settle.page import settle_page
 from shared.usecases.definitions import provision, set_state
-from shared.usecases.steps import drive
 from tests.scenarios import golden
 from tests.scenarios.theatre import CONNECTION, INSTANCE, LEASE, SURFACE, Theatre
+from tests.scenarios.works import Works
 
 STAFF = "create table public.staff (id integer primary key, name text, city text, age bigint)"
 """Keys that people give: the list has a column for them."""
@@ -293,39 +290,34 @@ class Case:
             self.passes(read.wait or 0.0)
         raise AssertionError("the list's changes do not end")
 
-    def tools(self, lane: Lane = Lane.PEOPLE) -> Tools:
-        return self.engine.tools(self.record, self.definition, self.client(lane))
-
     def client(self, lane: Lane = Lane.PEOPLE) -> GraphClient:
         return self.engine.graphs.client(self.engine.stores.connections.get(CONNECTION), lane)
 
     # ---- the engine, step by step
 
-    def worker(
-        self, observations: Mapping[bytes, Observation] | None = None, **limits: Any
-    ) -> Generator[Boundary, None, PageResult]:
-        """One page of settle, to be stopped wherever a test likes."""
-        job = Job(
-            definition=self.definition,
-            run=None,
-            limits=replace(self.engine.limits(), **limits),
-            observations=observations or {},
-        )
-        return settle_page(job, self.tools())
+    @property
+    def works(self) -> Works:
+        """Its production generators, to be stopped wherever a test likes."""
+        return Works(self.engine, self.id)
 
-    def scan(self) -> None:
-        """Marks what differs in the table; settles nothing."""
-        stores = self.engine.stores
-        run = RunId(self.theatre.ids.uuid())
-        tables = self.engine.sources.tables(stores.instances.get(INSTANCE))
-        drive(scan(self.definition, run, source=tables, scans=stores.scans, holds=stores.holds))
+    def for_a_process(self, work: Sequence[str], end: Mapping[str, Any]) -> dict[str, Any]:
+        """The document of a worker process; see both_ways_worker."""
+        return {
+            "addresses": {**self.stage.addresses, "role": self.theatre.role},
+            "definition": str(self.id),
+            "seed": f"{self.name} worker",
+            "work": work,
+            "end": end,
+        }
 
-    def reader(self) -> Generator[Boundary, None, DeltaReport]:
-        """One page of the list's changes."""
-        stores, tools = self.engine.stores, self.tools()
-        return delta_page(
-            self.definition, lists=tools.lists, cursors=stores.cursors, backlog=tools.backlog, ledger=tools.ledger
-        )
+    def settled_by_the_server(self) -> None:
+        """The source's server has ended the transactions of a process that is gone."""
+        while self.sql(
+            "select 1 from pg_stat_activity where datname = current_database() and usename = %s"
+            " and xact_start is not null",
+            self.theatre.role,
+        ):
+            pass
 
     def token(self) -> str:
         """Of the list's changes, as it is kept."""
@@ -443,6 +435,10 @@ class Case:
         ).fetchall()
         self._tells(f"a person releases the hold {kind}")
         self.engine.release_hold(hold, reason="looked at", actor="test")
+
+    def entry(self, key: str) -> LedgerEntry | None:
+        identity = identity_of([key])
+        return self.engine.stores.ledger.entries(self.id, [identity]).get(identity)
 
     def generation(self, key: str) -> int:
         """How often the row has been made."""

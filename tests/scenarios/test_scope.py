@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.boundaries import Boundary
 from shared.core.definition import LeftScope
+from shared.usecases.steps import drive
 from tests.scenarios.case import Case, Maker, until
 
 pytestmark = pytest.mark.slow
@@ -67,8 +68,8 @@ def test_rows_that_leave_a_narrowed_filter_are_kept_and_their_items_go_by_the_po
 def test_a_worker_under_the_old_filter_finishes_its_page_and_nothing_is_deleted(staffed):
     case = staffed(LeftScope.DELETE)
     case.user_updates(1, age=41)
-    case.scan()
-    worker = case.worker()
+    drive(case.works.scan())
+    worker = case.works.settle()
     until(worker, Boundary.ROWS_READ)
     narrow(case)
     for _ in worker:

@@ -78,7 +78,7 @@ def test_a_token_that_is_older_than_a_tombstone_brings_nothing_back(staffed: Cas
 def test_a_page_that_was_read_before_its_row_and_item_were_deleted_brings_nothing_back(staffed: Case, replayed: bool):
     case, old = staffed, staffed.token()
     case.person_edits("1", city="Rome")
-    reader = case.reader()
+    reader = case.works.read()
     until(reader, Boundary.DELTA_READ)
     case.told("a slow reader has the edit in hand")
     case.pull()
@@ -89,7 +89,7 @@ def test_a_page_that_was_read_before_its_row_and_item_were_deleted_brings_nothin
     report = drive(reader)
     assert report.state == ("COMPLETE" if replayed else "MOVED")
     case.told("the slow reader tells its page of before")
-    drive(case.worker(report.observations))
+    drive(case.works.settle(report.observations))
     case.told("it is settled")
     assert "1" not in case.agreed()
     case.quiet()
@@ -101,8 +101,8 @@ def test_a_reader_that_died_in_the_middle_of_its_pages_is_followed_by_one_that_b
     case.stage.ask("PUT", "knobs", {"page_size_max": 2, "page_size_default": 2})
     for key in range(1, 6):
         case.person_edits(str(key), city=f"city {key}")
-    drive(case.reader())
-    until(case.reader(), Boundary.DELTA_READ)
+    drive(case.works.read())
+    until(case.works.read(), Boundary.DELTA_READ)
     case.told("a reader dies with its second page in hand")
     case.pull()
     assert [row["city"] for row in case.agreed().values()] == [f"city {key}" for key in range(1, 6)]

@@ -3,7 +3,7 @@ virtual clock for both and for the production engine, which sees the source as a
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -15,12 +15,14 @@ from uuid import UUID
 from psycopg import sql
 
 from shared.adapters.graph.client import GraphClient
+from shared.adapters.metastore.pool import Metastore
 from shared.adapters.secrets import SealingKey, SecretResolver
 from shared.core.backlog import Lane
 from shared.core.catalog import Cloud, ConnectionAuth, DatabaseInstance, SharePointConnection
 from shared.core.ids import ConnectionId, InstanceId, SiteId
 from shared.engine import Engine
 from shared.handles import CONNECTIONS, INSTANCES, Graphs, Secrets
+from shared.ports import Clock, IdSource
 from shared.settings import from_env
 from tests.fixtures.postgres import Databases
 from tests.simulation.stage import TENANT, Stage, borrowed_stage
@@ -44,6 +46,22 @@ class ReseededIds:
         return UUID(int=self.dice.getrandbits(128), version=4)
 
 
+def engine_on(addresses: Mapping[str, str], clock: Clock, ids: IdSource, metastore: Metastore) -> Engine:
+    """The production engine of a stage; of any process."""
+    secrets = Secrets(resolver=SecretResolver(environ={}), key=SealingKey(key=bytes(range(32))))
+    settings = from_env(
+        {
+            "SYNCBRIDGE_METASTORE_DSN": addresses["metastore"],
+            "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1",
+            "SYNCBRIDGE_LEASE_SECONDS": str(LEASE),
+            "SYNCBRIDGE_REQUEST_SECONDS": str(REQUEST),
+            "SYNCBRIDGE_SURFACE_SECONDS": str(SURFACE),
+            "SYNCBRIDGE_POOL_SIZE": "4",
+        }
+    )
+    return Engine(settings, clock=clock, ids=ids, metastore=metastore, secrets=secrets)
+
+
 class PatientGraphs(Graphs):
     """Its clients wait in virtual time."""
 
@@ -64,24 +82,13 @@ class Theatre:
         stage.rows.execute(
             sql.SQL("create role {} login password {}").format(sql.Identifier(self.role), sql.Literal(PASSWORD))
         )
-        secrets = Secrets(resolver=SecretResolver(environ={}), key=SealingKey(key=bytes(range(32))))
-        settings = from_env(
-            {
-                "SYNCBRIDGE_METASTORE_DSN": stage.addresses["metastore"],
-                "SYNCBRIDGE_ALLOWED_HOSTS": "127.0.0.1",
-                "SYNCBRIDGE_LEASE_SECONDS": str(LEASE),
-                "SYNCBRIDGE_REQUEST_SECONDS": str(REQUEST),
-                "SYNCBRIDGE_SURFACE_SECONDS": str(SURFACE),
-                "SYNCBRIDGE_POOL_SIZE": "4",
-            }
-        )
-        self.engine = Engine(settings, clock=stage.clock, ids=self.ids, metastore=stage.metastore, secrets=secrets)
+        self.engine = engine_on(stage.addresses, stage.clock, self.ids, stage.metastore)
         kept = self.engine.graphs
         patient = PatientGraphs(**{one.name: getattr(kept, one.name) for one in fields(kept) if one.init})
         patient.advance = stage.advance
         self.engine.graphs = patient
         patient.open()
-        self._register(secrets)
+        self._register(self.engine.secrets)
 
     def _register(self, secrets: Secrets) -> None:
         source = urlsplit(self.stage.addresses["source"])

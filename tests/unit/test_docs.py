@@ -145,7 +145,8 @@ def test_every_test_that_the_catalogue_names_exists():
 
 def test_the_catalogue_has_every_crash_point_and_no_id_twice():
     catalogue = document("tests/CATALOGUE.md")
-    points = re.findall(r"Point\(\s*\"([a-z-]+)\"", document("tests/scenarios/test_kills.py"))
+    kills = document("tests/scenarios/test_kills.py") + document("tests/scenarios/test_kills_both_ways.py")
+    points = re.findall(r"Point\(\s*\"([a-z-]+)\"", kills)
     assert points
     assert re.findall(r"\| `([a-z-]+)` \|$", catalogue, re.MULTILINE) == points
     ids = re.findall(r"^\| ([A-Z][0-9]+) \|", catalogue, re.MULTILINE)
