@@ -41,14 +41,16 @@ def must_look(work: Work) -> bool:
 
 
 def knows_too_little(work: Work, policy: Policy) -> bool:
-    """Whether the ledger has nothing to say about a field that may flow to the row: the item may have a value there that
-    nobody has looked at since the field was mapped."""
+    """Whether the ledger cannot say what the item has: see `lacks_agreement`."""
     return work.known is not None and work.known.state is EntryState.SETTLED and lacks_agreement(work.known, policy)
 
 
 def lacks_agreement(entry: LedgerEntry, policy: Policy) -> bool:
-    """Whether a field that may flow to the row has no base."""
+    """Whether the item may have values that nobody has looked at: in a field that may flow to the row, since it was mapped;
+    or in any, where the row's half has landed and both sides were never agreed on as a whole."""
     base = entry.base or {}
+    if entry.mapping_fingerprint is None:
+        return True
     return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
 
 

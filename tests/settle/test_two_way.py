@@ -18,7 +18,7 @@ from shared.core.definition import (
 )
 from shared.core.errors import ListGone, SourceUnavailable, SyncError, Throttled
 from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_hash, identity_of, sync_key
-from shared.core.items import Item, Looked, Refused
+from shared.core.items import Item, Looked, NotSent, Refused
 from shared.core.ledger import EntryState, Provenance
 from shared.core.source import SourceType
 from shared.usecases.steps import drive
@@ -828,6 +828,21 @@ def test_a_push_only_field_of_a_new_item_is_the_databases(metastore: str):
     assert (row["a"], row["c"]) == ("person", "default")
     assert world.lists.items[item].versions[-1]["C"] == "default"
     assert not world.conflicts()
+    quiet(world)
+    world.close()
+
+
+def test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait(metastore: str):
+    world = World(metastore, **two_way(mapping(3, "c")))
+    world.source.columns = ("a", "b", "c")
+    item = world.lists.add({"A": "person", "C": "typed"})
+    world.lists.script.append(answering(NotSent(retry_after=1.0)))
+    pull(world, item)
+    assert [("c", '"typed"', "VOID", "ROW")] == world.conflicts()
+    world.wait(2)
+    pull(world, item)
+    assert "C" not in world.lists.items[item].versions[-1]
+    assert [("c", '"typed"', "FINAL", "ROW")] == [logged for logged in world.conflicts() if logged[2] != "VOID"]
     quiet(world)
     world.close()
 
