@@ -288,6 +288,23 @@ def test_throttling_gives_everything_back_and_tells_how_long_to_wait(world: Worl
     assert world.lists.reads == 0, "what was certainly not sent needs no looking for"
 
 
+def test_what_was_certainly_not_sent_is_not_looked_for_although_a_capture_missed_it(world: World):
+    """Or a budget that is just enough for looking is spent on that, again and again, and nothing is ever written."""
+    identities = [world.source.put(str(n), a="x") for n in range(30)]
+    world.scan()
+    world.lists.script.append(answering(NotSent(retry_after=30.0)))
+    world.settle()
+    known = world.ledger.entries(world.definition.id, identities)
+    unsent = [identity for identity in identities if known[identity].item_id is None]
+    assert len(unsent) == 11
+    for identity in unsent:
+        world.mark(identity, Reason.ITEM_GONE)
+    world.wait(31)
+    world.settle()
+    assert world.expected() == world.items()
+    assert world.lists.reads == 0
+
+
 def test_a_list_that_is_gone_holds_the_definition_and_deletes_nothing(world: World):
     for n in range(5):
         world.source.put(str(n), a="x")

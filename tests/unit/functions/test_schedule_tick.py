@@ -78,3 +78,42 @@ def test_one_runs_trouble_does_not_stop_the_tick_and_is_logged(caplog: pytest.Lo
     asyncio.run(timers._carefully(trouble()))
     [record] = caplog.records
     assert getattr(record, "action") == "tick_failed"  # noqa: B009  mypy knows no extra attributes
+
+
+@dataclass
+class Ticking:
+    """The engine and the host as far as a whole tick asks them; each step notes that it came, and one of them fails."""
+
+    done: list[str] = field(default_factory=list)
+
+    def unfinished_runs(self) -> list[ActiveRun]:
+        return []
+
+    def start_due_runs(self) -> list[ActiveRun]:
+        self.done.append("runs")
+        return []
+
+    def start_due_readings(self) -> list[ActiveRun]:
+        self.done.append("readings")
+        return []
+
+    def look_after_streams(self) -> list[ActiveRun]:
+        self.done.append("streams")
+        return []
+
+    def look_after_subscriptions(self) -> None:
+        self.done.append("subscriptions")
+        raise ConnectionError("Graph is away")
+
+    def housekeeping(self) -> None:
+        self.done.append("housekeeping")
+
+
+def test_graph_is_asked_last_its_trouble_stops_nothing_and_what_it_noticed_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    ticking = Ticking()
+    monkeypatch.setattr(timers, "engine", lambda: ticking)
+    tick = timers.schedule_tick.build().get_user_function()
+    asyncio.run(tick.client_function(timer=None, client=ticking))
+    assert ticking.done == ["runs", "readings", "streams", "subscriptions", "readings", "housekeeping"]
