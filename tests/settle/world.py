@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -42,10 +42,10 @@ from shared.core.ids import (
 )
 from shared.core.ledger import LedgerEntry
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, SourceType, TableRef
-from shared.ports import HoldRequest
 from shared.settle.job import Job, Limits, PageResult, Tools
 from shared.settle.page import settle_page
 from shared.usecases.steps import drive
+from tests.fakes.holds import FakeHolds
 from tests.fakes.lists import FakeLists
 from tests.fakes.source import FakeSource
 from tests.fakes.writer import FakeWriter
@@ -69,31 +69,6 @@ class ManualClock:
 class RandomIds:
     def uuid(self) -> UUID:
         return uuid4()
-
-
-@dataclass
-class NotedHolds:
-    """Holds that are remembered; deletes are allowed up to what is left."""
-
-    opened: list[HoldRequest] = field(default_factory=list)
-    waivers: set[str] = field(default_factory=set)
-    used: int = 0
-
-    def open(self, definition: DefinitionId, request: HoldRequest, run: RunId | None) -> UUID:
-        if request.kind not in {hold.kind for hold in self.opened}:
-            self.opened.append(request)
-        return UUID(int=0)
-
-    def blocking(self, definition: DefinitionId) -> list[HoldRequest]:
-        return [hold for hold in self.opened if not hold.deletes_only]
-
-    def waived(self, definition: DefinitionId) -> frozenset[str]:
-        return frozenset(self.waivers)
-
-    def allow_deletes(self, definition: DefinitionId, wanted: int, *, limit: int) -> int:
-        allowed = max(0, min(wanted, limit - self.used))
-        self.used += allowed
-        return allowed
 
 
 def column(name: str) -> SourceColumn:
@@ -120,7 +95,7 @@ class World:
         self.backlog, self.ledger = BacklogStore(self.store), LedgerStore(self.store)
         self.scans, self.log = ScanStore(self.store), ConflictStore(self.store)
         self.cursors = CursorStore(self.store)
-        self.source, self.lists, self.holds = FakeSource(), FakeLists(), NotedHolds()
+        self.source, self.lists, self.holds = FakeSource(), FakeLists(), FakeHolds()
         self.rows = FakeWriter(self.source)
         self.observations: Mapping[bytes, Observation] = {}
         self.clock = ManualClock()

@@ -25,6 +25,7 @@ from shared.core.source import KeyStrategy, TransactionFate
 from shared.ports import HoldRequest, RowTransaction, RowWriter
 from shared.settle.job import Job, Limits, PageResult, Tools
 from shared.settle.page import settle_page
+from tests.fakes.budget import OpenBudget
 from tests.simulation.stage import Stage
 
 Worker = Generator[Boundary, None, Any]
@@ -41,22 +42,6 @@ class SeededIds:
 
     def uuid(self) -> UUID:
         return UUID(int=self._dice.getrandbits(128), version=4)
-
-
-class OpenBudget:
-    """Grants everything: what pacing does is tested elsewhere."""
-
-    def take(self, ru: int, lane: Lane) -> float:
-        return 0.0
-
-    def charge(self, ru: int) -> None:
-        pass
-
-    def penalize(self, seconds: float) -> None:
-        pass
-
-    def observe(self, *, limit: int, remaining: int, reset: float) -> None:
-        pass
 
 
 class NoRows:

@@ -45,8 +45,9 @@ from shared.core.source import KeyStrategy, RelationKind, SourceKey, TableRef
 from shared.ports import Confirmation, ListStore
 from shared.usecases.steps import drive
 from tests.contract.lists.conftest import Bench
+from tests.fakes.holds import FakeHolds
 from tests.integration.metastore.support import claim, entry, identity, keep_definition, row
-from tests.settle.world import NotedHolds, column
+from tests.settle.world import column
 
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ class World:
         self.lists = Watched(bench.lists)
         self.backlog, self.ledger = BacklogStore(metastore), LedgerStore(metastore)
         self.cursors, self.enumerations = CursorStore(metastore), EnumerationStore(metastore, chunk=4)
-        self.holds = NotedHolds()
+        self.holds = FakeHolds()
         self.run = RunId(uuid4())
         self.definition = SyncDefinition(
             **{

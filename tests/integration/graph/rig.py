@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +17,7 @@ from shared.core.backlog import Lane
 from shared.core.definition import FieldKind, TargetList
 from shared.core.ids import ConnectionId, DefinitionId, ItemId, ListId, SiteId
 from shared.core.provisioning import ColumnPlan, ListPlan
+from tests.fakes.budget import OpenBudget
 
 TENANT = "c0ffee00-0000-4000-8000-00000000c0de"
 SYNC = ("5afe0000-0000-4000-8000-000000000001", "simulator-secret")
@@ -32,27 +32,6 @@ class RealClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
-
-
-@dataclass
-class OpenBudget:
-    """Grants everything; remembers what it was told."""
-
-    taken: int = 0
-    penalties: list[float] = field(default_factory=list)
-
-    def take(self, ru: int, lane: Lane) -> float:
-        self.taken += ru
-        return 0.0
-
-    def charge(self, ru: int) -> None:
-        self.taken += ru
-
-    def penalize(self, seconds: float) -> None:
-        self.penalties.append(seconds)
-
-    def observe(self, *, limit: int, remaining: int, reset: float) -> None:
-        pass
 
 
 class RealIds:
