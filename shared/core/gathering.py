@@ -83,7 +83,8 @@ class Gatherer:
     changes: int = 0
     keys: int = 0
     _readers: dict[int, tuple["_Reader", ...]] = field(default_factory=dict)
-    _pending: dict[Watch, dict[Identity, Operation]] = field(default_factory=dict)
+    _pending: dict[int, tuple[Watch, dict[Identity, Operation]]] = field(default_factory=dict)
+    """By the watch's place in memory: it is a large thing to hash for every row."""
     _troubles: dict[tuple[TroubleKind, TableRef], Trouble] = field(default_factory=dict)
     _transaction: Begin | None = None
     _first: Begin | None = None
@@ -137,7 +138,7 @@ class Gatherer:
         batch = Batch(
             tables=tuple(
                 TableChanges(table=watch.table, key=tuple(column.name for column in watch.key), operations=operations)
-                for watch, operations in self._pending.items()
+                for watch, operations in self._pending.values()
             ),
             changes=self.changes,
             first=NO_LSN if first is None else Lsn(first.final_lsn),
@@ -189,9 +190,10 @@ class Gatherer:
         if self._first is None:
             self._first = self._transaction
         self._last = self._transaction
-        operations = self._pending.get(reader.watch)
-        if operations is None:
-            operations = self._pending[reader.watch] = {}
+        pending = self._pending.get(reader.place)
+        if pending is None:
+            pending = self._pending[reader.place] = (reader.watch, {})
+        operations = pending[1]
         if identity not in operations:
             self.keys += 1
         operations[identity] = operation
@@ -204,17 +206,22 @@ class Gatherer:
 class _Reader:
     """Reads a watch's key out of rows of one description."""
 
-    __slots__ = ("_forms", "_known", "_places", "watch")
+    __slots__ = ("_form", "_forms", "_known", "_places", "_simple", "place", "watch")
 
     def __init__(self, watch: Watch, relation: Relation) -> None:
         places = {column.name: place for place, column in enumerate(relation.columns)}
-        self.watch = watch
+        self.watch, self.place = watch, id(watch)
         self._known = all(column.name in places for column in watch.key)
         self._places = [places[column.name] for column in watch.key] if self._known else []
         self._forms = [key_form(column.type) for column in watch.key]
+        self._simple, self._form = self._places == [0], self._forms[0]
 
     def read(self, row: RowData, old: RowData | None) -> Identity | None:
         """None: it is not there. A part that an UPDATE did not touch is that of the old row, where that was sent."""
+        if self._simple:
+            first = row.first()
+            if isinstance(first, str):
+                return Identity(f"[{_quoted(first if self._form is None else self._form(first))}]")
         if not self._known:
             return None
         values: list[Value] = row.pick(self._places)

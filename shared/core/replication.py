@@ -19,8 +19,10 @@ _LSN: Final = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", re.ASCII)
 _XLOG: Final = Struct(">QQq").unpack_from
 _KEEPALIVE: Final = Struct(">QqB").unpack_from
 _STATUS: Final = Struct(">cQQQqB").pack
+MESSAGE: Final = 119
+"""What an XLogData frame begins with."""
 PAYLOAD: Final = 25
-"""Where the message of an XLogData frame begins."""
+"""Where its message begins."""
 
 
 class XLogData(NamedTuple):
@@ -42,7 +44,7 @@ class Keepalive(NamedTuple):
 def decode_frame(frame: bytes) -> XLogData | Keepalive:
     """Raises StreamMalformed."""
     try:
-        if frame[0] == 119:  # w
+        if frame[0] == MESSAGE:
             return XLogData(*_XLOG(frame, 1))
         if frame[0] == 107:  # k
             server_end, sent_at, reply = _KEEPALIVE(frame, 1)

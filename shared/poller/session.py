@@ -18,7 +18,7 @@ from shared.core.changes import ChangeMessage, pack
 from shared.core.errors import QueueUnavailable, StreamBroken, Superseded, SyncError
 from shared.core.gathering import Gatherer
 from shared.core.pgoutput import Decoder
-from shared.core.replication import NO_LSN, PAYLOAD, Keepalive, Lsn, decode_frame
+from shared.core.replication import MESSAGE, NO_LSN, PAYLOAD, Lsn, decode_frame
 from shared.core.slots import Break, BreakKind, BudgetAction, Measured, Phase, Progress, SlotRecord
 from shared.engine import Engine
 from shared.engine.streams import QUEUE
@@ -165,15 +165,17 @@ class Session:
     def _read(self, feed: ChangeFeed, outbox: Outbox) -> None:
         until_beat = max(0.0, self._next_beat - self._clock.monotonic())
         wait = until_beat if outbox.empty and self._gatherer.empty else min(until_beat, 0.01)
-        for frame in feed.read(self._at_once(), wait):
-            head = decode_frame(frame)
-            self._server_end = max(self._server_end, Lsn(head.server_end))
-            if isinstance(head, Keepalive):
-                self._gatherer.idle(head.server_end)
-                continue
-            self._gatherer.feed(self._decoder.decode(frame, PAYLOAD))
-            if self._gatherer.full:
-                self._hand_over(feed, outbox)
+        gatherer, decode = self._gatherer, self._decoder.decode
+        frames = feed.read(self._at_once(), wait)
+        for frame in frames:
+            if frame[0] == MESSAGE:
+                gatherer.feed(decode(frame, PAYLOAD))
+                if gatherer.full:
+                    self._hand_over(feed, outbox)
+            else:
+                gatherer.idle(decode_frame(frame).server_end)
+        if frames:
+            self._server_end = max(self._server_end, Lsn(decode_frame(frames[-1]).server_end))
 
     def _at_once(self) -> int:
         rate = self._record.most_per_second

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.bench import coldstart, notices, push, race, scan, settling, simulator
+from tests.bench import changes, coldstart, notices, push, race, scan, settling, simulator
 from tests.bench.figures import Figure, closing_line, heading
 from tests.bench.stand import Stand, stand
 
@@ -70,6 +70,12 @@ def _simulator(lab: _Lab) -> list[Figure]:
     return simulator.measure(simulator.SMALL_SIZES if lab.small else simulator.SIZES)
 
 
+def _changes(lab: _Lab) -> list[Figure]:
+    if lab.small:
+        return changes.measure(changes=4_000, rounds=1, rows=20_000)
+    return changes.measure(changes=200_000, rounds=3, rows=1_000_000)
+
+
 BENCHES: Mapping[str, Callable[[_Lab], list[Figure]]] = {
     "ru": _ru,
     "rate": _rate,
@@ -79,6 +85,7 @@ BENCHES: Mapping[str, Callable[[_Lab], list[Figure]]] = {
     "scan": _scan,
     "notices": _notices,
     "simulator": _simulator,
+    "changes": _changes,
 }
 
 

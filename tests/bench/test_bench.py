@@ -49,3 +49,17 @@ def test_the_closing_line_holds_each_figure_with_its_ratio() -> None:
     line = closing_line([Figure(name="a", value=3, unit="s", against=2, note="a bare one")])
 
     assert json.loads(line) == {"bench": {"a": {"value": 3, "unit": "s", "against": 2, "ratio": 1.5}}}
+
+
+@pytest.mark.slow
+def test_a_small_bench_of_change_streams_says_how_fast_how_late_and_how_large_they_are() -> None:
+    ended = _run("--small", "--only", "changes")
+
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    bench = json.loads(ended.stdout.splitlines()[-1])["bench"]
+    assert set(bench) == {
+        *("stream_narrow", "stream_wide", "stream_memory", "stream_log_kept"),
+        *("commit_to_queue_p50", "commit_to_queue_p99", "commit_to_item_p50", "commit_to_item_p99"),
+    }
+    assert all(figure["value"] >= 0 for figure in bench.values())
+    assert bench["stream_memory"]["value"] > 0

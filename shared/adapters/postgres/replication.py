@@ -25,6 +25,7 @@ from shared.adapters.postgres.refusals import explain_refusal
 from shared.adapters.postgres.translation import translate
 from shared.core.errors import SourceUnavailable, StreamBroken, SyncError
 from shared.core.replication import (
+    MESSAGE,
     NO_LSN,
     Keepalive,
     Lsn,
@@ -121,13 +122,13 @@ class Stream:
                 raise self._lost(error) from None
             if size > 0:
                 frames.append(bytes(data))
-                if frames[-1][0] != 119:
+                if frames[-1][0] != MESSAGE:
                     self._attend(frames[-1])
             elif size < 0:
                 raise self._ended()
             elif not self._more(0.0 if frames else deadline - self._clock.monotonic()):
                 break
-        if frames and frames[-1][0] == 119:
+        if frames and frames[-1][0] == MESSAGE:
             self._received = max(self._received, Lsn(decode_frame(frames[-1]).server_end))
         self.keep()
         return frames

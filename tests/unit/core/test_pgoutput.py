@@ -128,6 +128,14 @@ def test_picked_columns_are_those_of_the_whole_row(values, data):
     places = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=4))
     new = decoder().decode(wire.insert(TABLE.oid, values)).new
     assert new.pick(places) == [values[place] for place in places]
+    assert new.first() == values[0]
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_first_column_that_is_cut_is_refused(cut):
+    new = decoder().decode(wire.insert(TABLE.oid, ["some text"])[: 6 + cut]).new
+    with pytest.raises(StreamMalformed):
+        new.first()
 
 
 def test_what_lies_behind_the_last_picked_column_is_not_read():
@@ -205,6 +213,7 @@ def understood(stream: Decoder, message: bytes) -> None:
             if isinstance(part, RowData):
                 part.values()
                 part.pick([0])
+                assert part.first() == part.values()[0]
 
 
 @given(st.sampled_from(VALID), st.data())

@@ -55,7 +55,8 @@ def run(work: Work, *, instance: str) -> Mapping[str, object]:
                 changes = _change(work, watch)
                 _until(lambda: not watch.pending, 60, "every change is in the list")
             step.count = changes
-            in_queue, in_list = _queue_p99(work), _p99(watch.seconds)
+            queued = _queued(work)
+            in_queue, in_list = queued["p99_s"], _share(watch.seconds, 99)
             step.note = f"in the queue {in_queue * 1000:.0f} ms, in the list {in_list * 1000:.0f} ms after commit (p99)"
         with work.report.step("read back through Graph and compare") as step:
             found = difference(
@@ -75,7 +76,9 @@ def run(work: Work, *, instance: str) -> Mapping[str, object]:
     return {
         "converged": found.equal,
         "changes": changes,
+        "commit_to_queue_p50_s": round(queued["p50_s"], 3),
         "commit_to_queue_p99_s": round(in_queue, 3),
+        "commit_to_item_p50_s": round(_share(watch.seconds, 50), 3),
         "commit_to_item_p99_s": round(in_list, 3),
         "rows_at_the_end": found.rows,
         "items_at_the_end": found.items,
@@ -177,14 +180,15 @@ def _change(work: Work, watch: _Watch) -> int:
     return _INSERTS + _UPDATES + _DELETES
 
 
-def _queue_p99(work: Work) -> float:
-    """As the poller measured it."""
+def _queued(work: Work) -> Mapping[str, float]:
+    """How long changes took into the queue, as the poller measured it."""
     (slot,) = httpx.get(f"{work.stack.poller_url}/readyz", timeout=10).json()["slots"]
-    return float(slot["commit_to_queue"]["p99_s"])
+    found: Mapping[str, float] = slot["commit_to_queue"]
+    return found
 
 
-def _p99(seconds: list[float]) -> float:
-    return sorted(seconds)[min(len(seconds) - 1, len(seconds) * 99 // 100)]
+def _share(seconds: list[float], percent: int) -> float:
+    return sorted(seconds)[min(len(seconds) - 1, len(seconds) * percent // 100)]
 
 
 def _until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
