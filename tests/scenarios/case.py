@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from shared.core.errors import Transient
 from shared.core.ids import DefinitionId, ListId, RunId, identity_hash, identity_of, key_texts, sync_key
 from shared.core.ledger import LedgerEntry
 from shared.core.needs import needs_of
-from shared.core.problems import Problem
+from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of
 from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_fingerprint_of, terms_of_record
 from shared.core.runs import RunCounts, RunRecord, RunStatus, RunType
@@ -116,7 +117,8 @@ class Case:
             now=theatre.clock.now(),
             actor="test",
         )
-        problems = self.admin.check(compiled(record).source, needs_of(record))
+        found = self.admin.check(compiled(record).source, needs_of(record))
+        problems = [problem for problem in found if problem.severity is Severity.ERROR]
         assert not problems, problems
         self.id = set_state(
             record, DefinitionState.ACTIVE, reason=None, definitions=stores.definitions, actor="test"
@@ -341,6 +343,9 @@ class Case:
     def passes(self, seconds: float) -> None:
         self.stage.advance(seconds)
 
+    def time(self) -> datetime:
+        return self.stage.clock.now()
+
     def now(self) -> float:
         return self.stage.clock.monotonic()
 
@@ -398,14 +403,14 @@ class Case:
 
     def quiet(self, *, parked: int = 0) -> None:
         """Another push and pull write nothing to either side, and nothing is left to do."""
-        versions = self._versions()
+        versions = self.versions()
         number = self._number()
         self.push()
         self.pull()
         self.passes(3 * LEASE)
         self.push()
         assert self.writes_since(number) == []
-        assert versions == self._versions(), "a row was written without need"
+        assert versions == self.versions(), "a row was written without need"
         assert len(self.waiting()) == parked, self.waiting()
 
     def conflicts(self) -> list[tuple[str, str, Any, str]]:
@@ -517,7 +522,8 @@ class Case:
         identities += [identity_of([str(key)]) for (key,) in self.sql(f"select id from public.{self.table}")]
         return {sync_key(identity_hash(identity)): key_texts(identity)[0] for identity in identities}
 
-    def _versions(self) -> list[tuple[Any, ...]]:
+    def versions(self) -> list[tuple[Any, ...]]:
+        """(key, version) of every row: equal lists mean that no row was written."""
         return self.sql(f"select id, xmin::text from public.{self.table} order by id")
 
 
