@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.bench import changes, coldstart, notices, push, race, scan, settling, simulator
+from tests.bench import changes, coldstart, ingress, notices, push, race, scan, settling, simulator
 from tests.bench.figures import Figure, closing_line, heading
 from tests.bench.stand import Stand, stand
 
@@ -66,6 +66,10 @@ def _notices(lab: _Lab) -> list[Figure]:
     return notices.answers(count=100 if lab.small else 1_000)
 
 
+def _ingress(lab: _Lab) -> list[Figure]:
+    return ingress.latencies(count=20 if lab.small else 300)
+
+
 def _simulator(lab: _Lab) -> list[Figure]:
     return simulator.measure(simulator.SMALL_SIZES if lab.small else simulator.SIZES)
 
@@ -84,6 +88,7 @@ BENCHES: Mapping[str, Callable[[_Lab], list[Figure]]] = {
     "coldstart": _cold,
     "scan": _scan,
     "notices": _notices,
+    "ingress": _ingress,
     "simulator": _simulator,
     "changes": _changes,
 }
