@@ -18,7 +18,10 @@ from tests.e2e.stand import ROWS, Running, defined
 pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
-PENDING = "select 1 from syncbridge.list_watches where noticed > taken"
+PENDING = """
+    select 1 from syncbridge.list_watches w join syncbridge.sync_definitions d on d.id = w.sync_def_id
+     where w.noticed > w.taken and d.state = 'ACTIVE'
+"""
 
 
 @dataclass
@@ -207,20 +210,19 @@ def test_a_list_that_nobody_notices_is_polled(watched: Watched):
     watched.wait(lambda: watched.title_of(item) == item["fields"]["Title"] or None)
 
 
-def test_both_ways_an_edit_in_the_list_is_in_the_table(roomy: Running):
-    work = roomy.work()
-    connection = work.api.get("/sharepoint-connections")
-    database = work.api.get("/database-instances")
-    connection_id = connection[0]["id"] if connection else setup.register_sharepoint(work, roomy.stack.tenant)
+def test_both_ways_an_edit_in_the_list_is_in_the_table(watched: Watched):
+    work = watched.work
+    [connection] = work.api.get("/sharepoint-connections")
+    [database] = work.api.get("/database-instances")
     definition = setup.define(
         work,
         {
             "name": "Customers",
-            "source_instance_id": database[0]["id"] if database else setup.register_database(work),
+            "source_instance_id": database["id"],
             "source_schema": "business",
             "source_table_name": "customers",
-            "sharepoint_connection_id": connection_id,
-            "site_id": setup.find_site(work, connection_id),
+            "sharepoint_connection_id": connection["id"],
+            "site_id": setup.find_site(work, connection["id"]),
             "list_name": "Customers",
             "sync_mode": "TWO_WAY",
             "poll_interval": "P1D",
@@ -233,8 +235,8 @@ def test_both_ways_an_edit_in_the_list_is_in_the_table(roomy: Running):
     ready = setup.provision(work, definition)
     pushed = work.api.finished(work.api.post(f"/ops/sync/{definition}", direction="push")["run_id"], seconds=120)
     assert pushed["status"] == "COMPLETED", pushed
-    both = Watched(roomy, work, definition, ready.list_id)
-    roomy.tick()
+    both = Watched(watched.running, work, definition, ready.list_id)
+    watched.running.tick()
     before = both.quiet()
 
     item = both.items()[0]
@@ -250,4 +252,3 @@ def test_both_ways_an_edit_in_the_list_is_in_the_table(roomy: Running):
     both.quiet()
     assert both.title_of(item) == f"{title}, renamed"
     work.api.post(f"/sync-definitions/{definition}/deactivate")
-    work.api.close()
