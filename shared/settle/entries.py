@@ -179,7 +179,13 @@ def progressed(work: Work) -> tuple[LedgerEntry | None, tuple[UUID, ...]]:
     if not final:
         return replace(work.known, intents=kept), ()
     base = work.base if work.state is not EntryState.TOMBSTONE else None
-    return replace(work.known, state=work.state or work.known.state, base=base, intents=kept), final
+    entry = replace(work.known, state=work.state or work.known.state, base=base, intents=kept)
+    made = any(intent.kind is IntentKind.CREATE_ITEM and intent.op in final for intent in work.known.intents)
+    if made and work.item is not None and base is not None:
+        # The item that a create of ours has made: to be found again, or what it holds would be taken for somebody's edit.
+        # Without an eTag nobody assumes what it holds.
+        entry = replace(entry, state=EntryState.SETTLED, item_id=work.item.id, etag=None)
+    return entry, final
 
 
 def source_time(work: Work, definition: SyncDefinition) -> datetime | None:

@@ -182,6 +182,27 @@ def test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflic
     quiet(world)
 
 
+def test_an_item_that_a_create_without_an_answer_made_is_remembered_while_it_rests(metastore: str):
+    policy = ConflictPolicy.DESTINATION_WINS
+    world = World(metastore, **two_way(conflict_policy=policy, debounce=timedelta(seconds=30)))
+    world.source.put("1", a="x", b="y")
+    world.lists.script.append(lost_after)
+    world.push()
+    [item] = world.lists.items
+    world.source.put("1", a="user")
+    world.lists.now = world.backlog.now
+    world.lists.items[item].modified = world.backlog.now()
+    world.wait(61)
+    world.settle()  # finds the item, and lets it rest
+    world.lists.items[item].modified -= timedelta(seconds=31)
+    world.wait(31)
+    world.settle()
+    assert values_of(world, "1") == {"a": "user", "b": "y"}
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+    world.close()
+
+
 def test_an_edit_of_an_item_whose_create_got_no_answer_survives_a_worker_that_dies_while_it_pulls_it(world: World):
     world.source.put("1", a="x", b="y")
     world.lists.script.append(lost_after)
