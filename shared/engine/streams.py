@@ -105,8 +105,10 @@ class Streams(Parts):
         fresh = {}
         for found in self.stores.streams.streamed(instance):
             key = (found.definition, found.version)
-            known = self._compiled.get(key)
-            fresh[key] = known or compiled(self.stores.definitions.get(found.definition))
+            try:
+                fresh[key] = self._compiled.get(key) or compiled(self.stores.definitions.get(found.definition))
+            except ConfigurationError as error:  # one definition's trouble is not the others'
+                log.warning("a definition cannot be marked", extra={"action": "not_marked", "code": error.code})
         self._compiled = {
             **{key: value for key, value in self._compiled.items() if value.source.instance_id != instance},
             **fresh,

@@ -8,7 +8,7 @@ from shared.adapters.postgres.slots import SlotAdmin
 from shared.core.changes import SlotIdentity
 from shared.core.definition import SourceSpec
 from shared.core.drift import drift_of
-from shared.core.errors import Conflicting, NotFound, PermissionMissing, SyncError
+from shared.core.errors import ConfigurationError, Conflicting, NotFound, PermissionMissing, SyncError
 from shared.core.gathering import Trouble, TroubleKind, Watch, Watches
 from shared.core.ids import DefinitionId, InstanceId
 from shared.core.needs import Needs
@@ -52,11 +52,13 @@ class Care:
     def look(self) -> Watching:
         """The definitions that stream from here and whose tables are published whole; missing tables are published."""
         streamed = self._streams.streamed(self._instance)
-        fresh = {}
+        fresh, unreadable = {}, None
         for found in streamed:
             key = (found.definition, found.version)
-            spec = self._specs.get(key)
-            fresh[key] = spec or source_spec(self._engine.stores.definitions.get(found.definition))
+            try:
+                fresh[key] = self._specs.get(key) or source_spec(self._engine.stores.definitions.get(found.definition))
+            except ConfigurationError as error:  # one definition's trouble is not the others'
+                unreadable = (error.code, error.message)
         self._specs = fresh
         specs = {definition: spec for (definition, _), spec in fresh.items()}
         published, problem = self._publish({(spec.table, spec.relation) for spec in specs.values()})
@@ -72,7 +74,7 @@ class Care:
             memberships={definition: members[spec.table] for definition, spec in watched.items()},
             watches={table: tuple(keys) for table, keys in watches.items()},
             wanted=frozenset(spec.table for spec in specs.values()),
-            problem=problem,
+            problem=problem or unreadable,
         )
 
     def keep(self, watching: Watching) -> None:
@@ -102,7 +104,7 @@ class Care:
                 admin.publish(missing)
             except PermissionMissing as error:
                 problem = (error.code, f"{error.message}: {error.remedy}")
-            except NotFound as error:
+            except ConfigurationError as error:
                 problem = (error.code, error.message)
             published = admin.published()
         return published, problem

@@ -372,6 +372,34 @@ def test_a_table_that_cannot_be_published_keeps_no_other_one_back(live: Streamin
         assert live.keys() == {'["1"]': CHANGED}
 
 
+def test_one_definition_that_cannot_be_read_or_whose_table_is_gone_keeps_no_other_one_back(live: Streaming):
+    world = live.world
+    with live.streaming():
+        live.scan()
+        for name in ("gone", "spoiled"):
+            world.sql(f"create table app.{name} (id integer primary key, name text)")
+            world.sql(f"grant select on app.{name} to {world.role}")
+            world.sql(f"alter publication arcore_publication add table app.{name}")
+            world.live(
+                name=name,
+                list_name=name,
+                source_table_name=name,
+                field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}],
+                change_detection="STREAM",
+            )
+        world.sql("drop table app.gone")
+        # As a release that knows more than this one may have left it.
+        world.metastore(
+            "update syncbridge.sync_definitions set version = version + 1,"
+            " draft = jsonb_set(draft, '{row_filter}', '\"no filter at all\"') where name = 'spoiled'"
+        )
+        until(lambda: live.slot().problem_code is not None, live.slot)
+        world.sql("update app.things set note = 'changed' where id = 1")
+        live.caught_up()
+        assert live.deliver() == 1
+        assert live.equal()
+
+
 def test_nothing_is_missing_between_the_first_scan_and_the_stream(streaming: Streaming):
     """Rows are written all the time while the definition becomes active, its slot is made and its first scan runs."""
     import threading

@@ -14,7 +14,7 @@ from shared.adapters.postgres import stream_statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.replication import APPLICATION
-from shared.core.errors import InvariantViolated, NotFound, PermissionMissing, SourceUnavailable
+from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SourceUnavailable
 from shared.core.replication import Lsn, lsn_text, parse_lsn
 from shared.core.slots import FAILOVER_SINCE, PUBLICATION, Membership, Published, ServerState, SlotState
 from shared.core.source import RelationKind, TableRef
@@ -119,22 +119,26 @@ class SlotAdmin:
 
     def publish(self, tables: Sequence[tuple[TableRef, RelationKind]]) -> None:
         """Makes these tables part of the publication, which is made if it is missing. Each in a transaction of its own:
-        one that cannot be published keeps no other back. Raises PermissionMissing with the SQL for all that failed."""
+        one that cannot be published keeps no other back. Raises PermissionMissing with the SQL for all that were refused."""
         published = self.published()
         if published is None:
             with self._asking(tables, exists=False), self._writing() as connection:
                 connection.execute(stream_statements.create_publication(PUBLICATION), [])
         missing = [pair for pair in tables if published is None or pair[0] not in published.tables]
-        refused = []
+        refused, failed = [], None
         for table, relation in missing:
             try:
                 with self._writing() as connection:
                     connection.execute(stream_statements.add_table(PUBLICATION, table, relation), [])
             except PermissionMissing:
                 refused.append((table, relation))
+            except ConfigurationError as error:  # a table that is gone, or is none that can be published
+                failed = error
         if refused:
             with self._asking(refused, exists=True):
                 raise PermissionMissing("")
+        if failed is not None:
+            raise failed
 
     def unpublish(self, table: TableRef, relation: RelationKind) -> None:
         """The table's changes are not sent any more; it may be gone."""
