@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import sql
 
 from shared.adapters.graph.client import GraphClient
-from shared.core.backlog import Lane
+from shared.core.backlog import Lane, Reason
 from shared.core.boundaries import Boundary
 from shared.core.definition import DefinitionState, FieldKind, SyncDefinition, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
@@ -169,7 +169,7 @@ class Case:
         self.stage.rows.execute(
             sql.SQL("insert into {} ({}) values ({})").format(
                 sql.Identifier("public", self.table),
-                sql.SQL(", ").join(map(sql.Identifier, names)),
+                sql.SQL(", ").join(map(identifier, names)),
                 sql.SQL(", ").join(sql.Placeholder() * len(names)),
             ),
             [key, *values.values()],
@@ -180,7 +180,7 @@ class Case:
         self.stage.rows.execute(
             sql.SQL("update {} set {} where id = %s").format(
                 sql.Identifier("public", self.table),
-                sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values),
+                sql.SQL(", ").join(sql.SQL("{} = %s").format(identifier(name)) for name in values),
             ),
             [*values.values(), key],
         )
@@ -452,6 +452,12 @@ class Case:
         ).fetchall()
         return int(found)
 
+    def look_at_everything(self) -> None:
+        """A person asks for a comparison of all rows with their items."""
+        self._tells("a person asks for a look at everything")
+        identities = [identity_of([key]) for key in self.rows()]
+        self.engine.mark_keys(self.id, identities, reason=Reason.DRIFT)
+
     def agree_to_scope(self) -> None:
         """A person has looked at the changed filter."""
         assert self.push().status == "HELD"
@@ -525,6 +531,11 @@ class Case:
     def versions(self) -> list[tuple[Any, ...]]:
         """(key, version) of every row: equal lists mean that no row was written."""
         return self.sql(f"select id, xmin::text from public.{self.table} order by id")
+
+
+def identifier(name: str) -> sql.Identifier:
+    """In a statement with parameters a percent sign is doubled, in names too."""
+    return sql.Identifier(name.replace("%", "%%"))
 
 
 def plain(value: Any) -> Any:

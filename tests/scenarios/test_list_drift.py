@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.core.definition import FieldKind
 from shared.core.draft import DraftField
 from tests.scenarios.case import AGE, KEY, NAME, Case, Maker
 
@@ -128,5 +129,25 @@ def test_a_choice_that_the_table_does_not_have_sets_aside_its_row_and_names_the_
     case.person_edits("1", city="Rome")
     case.pull()
     assert case.agreed()["1"]["city"] == "Rome"
+    case.quiet()
+    case.golden()
+
+
+def test_a_choice_that_the_definition_does_not_have_is_left_in_the_list_until_people_choose_another(new_case: Maker):
+    chosen = DraftField(source_column_name="city", kind=FieldKind.CHOICE, choices=("Oslo", "Rome"))
+    case = new_case(fields=(NAME, chosen, AGE, KEY))
+    case.user_inserts(1, name="Ann", city="Oslo", age=41)
+    case.push()
+    case.pull()
+    case.begins()
+    case.owner_of_list("PATCH", "city", {"choice": {"choices": ["Oslo", "Rome", "Lima"]}})
+    case.person_edits("1", city="Lima", age=42)
+    case.pull()
+    assert case.rows()["1"] == {"name": "Ann", "city": "Oslo", "age": 41}
+    assert [key for key, _, _ in case.waiting()] == ["1"]
+    assert "choices" in case.explanations()[0]
+    case.person_edits("1", city="Rome")
+    case.pull()
+    assert case.agreed()["1"] == {"name": "Ann", "city": "Rome", "age": 42}
     case.quiet()
     case.golden()

@@ -7,7 +7,7 @@ from shared.core.items import ItemFields
 from shared.core.values.arrays import parse_array, print_array
 from shared.core.values.forms import form_of
 from shared.core.values.refusal import unfit_for_list, unfit_for_row
-from shared.core.values.texts import check_for_list, lines
+from shared.core.values.texts import check_for_list, check_for_row, lines
 
 _LIMIT = 255
 SEPARATOR = ";#"
@@ -32,7 +32,7 @@ def to_row(field: FieldMapping, value: Canonical) -> str:
     form = form_of(field.source.type)
     if not isinstance(value, tuple) or any(form.normal(field.source.type, element) != element for element in value):
         raise unfit_for_row(field, f"a choice of values, each of them {form.accepted}")
-    return print_array(value)
+    return print_array([check_for_row(field, element) for element in value])
 
 
 def from_item(field: FieldMapping, fields: ItemFields) -> Canonical:

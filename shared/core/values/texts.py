@@ -42,6 +42,18 @@ def check_for_list(field: FieldMapping, text: str, limit: int) -> str:
     return text
 
 
+def check_for_row(field: FieldMapping, text: str) -> str:
+    """The text, if a row that holds it can be shown in the list again: else the row could not be synchronised any more,
+    whatever people type next. Raises Unrepresentable."""
+    if field.pushes and _NOT_XML.search(text):
+        raise unfit_for_row(field, "text without control characters, lone surrogates, U+FFFE and U+FFFF")
+    if field.pushes and field.choices and text not in field.choices:
+        raise unfit_for_row(
+            field, f"one of the {len(field.choices)} choices that the definition has: add the new one to them"
+        )
+    return text
+
+
 def from_row(field: FieldMapping, text: str) -> Canonical:
     spelled = lines(text) if family_of(field.source.type) in _LINED else text
     normal = form_of(field.source.type).normal(field.source.type, spelled) if not field.source.type.is_array else None
@@ -54,7 +66,7 @@ def to_row(field: FieldMapping, value: Canonical) -> str:
     normal = form.normal(field.source.type, value) if isinstance(value, str) else None
     if normal is None or normal != value or field.source.type.is_array:
         raise unfit_for_row(field, form.accepted)
-    return normal
+    return check_for_row(field, normal)
 
 
 def from_item(field: FieldMapping, fields: ItemFields) -> Canonical:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.definition import FieldKind
+from shared.core.definition import Direction, FieldKind
 from shared.core.errors import InvariantViolated, Unrepresentable
 from shared.core.values import from_item, from_row, to_item, to_row
 from tests.unit.core.make import a_field, a_type
@@ -250,3 +251,26 @@ def test_an_error_names_the_column_and_never_shows_the_value(kind, type_, texts)
             attempt()
         assert "s3cr3t" not in repr(caught.value)
         assert "col" in caught.value.message
+
+
+PUSHED_TOO = {"direction": Direction.BIDIRECTIONAL}
+
+
+@pytest.mark.parametrize("text", ["a\x01b", "\x0b", "\ufffe"])
+def test_a_text_that_the_list_could_not_show_again_is_written_to_no_row(text):
+    field = a_field(FieldKind.TEXT, a_type("text"), **PUSHED_TOO)
+    with pytest.raises(Unrepresentable, match="control characters"):
+        to_row(field, text)
+    assert to_row(replace(field, direction=Direction.PULL_ONLY), text) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "value"), [(FieldKind.CHOICE, a_type("text"), "new"), (FieldKind.MULTICHOICE, TAGS, ("new",))]
+)
+def test_a_choice_that_the_definition_does_not_have_is_written_to_no_row(kind, type_, value):
+    field = replace(a_field(kind, type_, **PUSHED_TOO), choices=("old", "older"))
+    with pytest.raises(Unrepresentable, match="2 choices"):
+        to_row(field, value)
+    written = to_row(replace(field, choices=("old", "new")), value)
+    assert from_row(replace(field, choices=("old", "new")), written) == value
+    assert to_row(replace(field, direction=Direction.PULL_ONLY), value) == written
