@@ -10,7 +10,7 @@ from shared.adapters.graph.client import GraphClient
 from shared.captures.stream import stream
 from shared.core.backlog import Lane
 from shared.core.changes import ChangeMessage, SettleWish, pack_wish, unpack
-from shared.core.definition import SyncDefinition
+from shared.core.definition import ChangeDetection, DefinitionState, SyncDefinition
 from shared.core.errors import (
     ConfigurationError,
     Conflicting,
@@ -22,7 +22,7 @@ from shared.core.errors import (
     Transient,
 )
 from shared.core.ids import DefinitionId, InstanceId, RunId
-from shared.core.record import compiled
+from shared.core.record import DefinitionRecord, compiled
 from shared.core.replication import Lsn, lsn_text
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.slots import BudgetAction, Measured, Phase, SlotRecord
@@ -31,6 +31,7 @@ from shared.engine.turnstile import Pass, Turnstile
 from shared.settle.holds import hold_for
 from shared.usecases.runs import unagreed, why_not
 from shared.usecases.steps import Settled, drive, settle
+from shared.usecases.stream_health import stream_sentences
 
 log = logging.getLogger("syncbridge.streams")
 
@@ -43,6 +44,7 @@ RUN_LENGTH: Final = timedelta(minutes=15)
 """What changes cost and came to is kept by runs of this length."""
 SETTLE_SECONDS: Final = 60.0
 """Of one message: well below the time that a function may take."""
+_STREAMING_STATES: Final = frozenset({DefinitionState.ACTIVE, DefinitionState.PAUSED})
 _LANES: Final = (Lane.PEOPLE, Lane.CDC)
 _SOONEST: Final = 1.0
 _AGAIN: Final = 30.0
@@ -320,6 +322,14 @@ class Streams(Parts):
         if found is None:
             raise NotFound(f"there is no slot for the database instance {instance}")
         return found
+
+    def stream_health(self, record: DefinitionRecord) -> tuple[str, ...]:
+        """What keeps a definition's changes from being streamed, a sentence each."""
+        if record.draft.change_detection is not ChangeDetection.STREAM or record.state not in _STREAMING_STATES:
+            return ()
+        slot = self.stores.streams.slot(record.instance_id)
+        watched = {found.definition: found.membership for found in self.stores.streams.streamed(record.instance_id)}
+        return tuple(stream_sentences(slot, watched=watched.get(record.id) is not None, patience=SILENCE))
 
     def slot_view(self, record: SlotRecord) -> dict[str, Any]:
         """A slot for people: how far behind it is in bytes and seconds, who reads it, and what it waits for."""

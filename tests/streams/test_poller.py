@@ -462,6 +462,18 @@ def asked(health: HealthServer, path: str) -> tuple[int, dict]:
         return error.code, json.load(error)
 
 
+def test_a_definition_says_whether_its_stream_moves(live: Streaming):
+    def health() -> list[str]:
+        found: list[str] = live.world.get(f"/sync-definitions/{live.definition}")["health"]
+        return [sentence for sentence in found if "poller" in sentence or "stream" in sentence]
+
+    assert "No poller has read this database yet" in health()[0]
+    with live.streaming():
+        until(lambda: health() == [], health)
+    live.world.metastore("update syncbridge.stream_slots set heartbeat_at = heartbeat_at - interval '1 hour'")
+    assert "No poller reads the replication slot" in health()[0]
+
+
 def test_a_metastore_that_is_away_is_waited_for(live: Streaming, monkeypatch: pytest.MonkeyPatch):
     from shared.core.errors import MetastoreUnavailable
 

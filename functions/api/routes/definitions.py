@@ -378,7 +378,11 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         settle_concurrency=draft.settle_concurrency,
         poll_interval=draft.poll_interval,
         debounce=draft.debounce,
-        health=(*health_of(record, surface=engine.settings.surface), *engine.watch_health(record)),
+        health=(
+            *health_of(record, surface=engine.settings.surface),
+            *engine.watch_health(record),
+            *engine.stream_health(record),
+        ),
     ).model_dump(mode="json")
 
 
