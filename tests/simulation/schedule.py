@@ -61,6 +61,8 @@ class Schedule(Generic[G]):
         self.crash_rate = 0.0
         self.wanted: Boundary | None = None
         """Every seed kills one worker at a boundary of its own."""
+        self.aim = 0.5
+        """How likely that is, each time a worker passes there."""
         self.step = 0
 
     # ---- to be said by subclasses
@@ -126,7 +128,7 @@ class Schedule(Generic[G]):
         self.passed(actor, passed)
         if passed is Boundary.CLAIMED:
             self.outcome.takeovers += self._takeovers(actor)
-        target = self.wanted is passed and self.dice.random() < 0.5
+        target = self.wanted is passed and self.dice.random() < self.aim
         if target or self.dice.random() < self.crash_rate:
             self.wanted = None if target else self.wanted
             self.crash(actor, passed)

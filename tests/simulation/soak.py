@@ -1,4 +1,7 @@
-"""Any number of seeds: python -m tests.simulation.soak [--seeds N] [--first N] [--steps N]; also SEEDS, FIRST, STEPS."""
+"""Any number of seeds: python -m tests.simulation.soak [--kind push|two-way] [--seeds N] [--first N] [--steps N]
+
+Also SEEDS, FIRST, STEPS, KIND in the environment. Without a kind both are run, the same seeds of each.
+"""
 
 import argparse
 import multiprocessing
@@ -9,62 +12,71 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.simulation.run import run_seed
-from tests.simulation.schedule import STEPS
+from tests.simulation.kinds import KINDS
+from tests.simulation.schedule import Outcome
 from tests.simulation.stage import own_stage
 
 
-def work(
-    first: int, last: int, stride: int, steps: int, results: "multiprocessing.Queue[tuple[int, list[str], int, int]]"
-) -> None:
+def work(kind: str, first: int, last: int, stride: int, steps: int, results: "multiprocessing.Queue[Outcome]") -> None:
     with tempfile.TemporaryDirectory(prefix="syncbridge-soak-") as folder, own_stage(Path(folder)) as stage:
         for seed in range(first, last, stride):
-            outcome = run_seed(stage, seed, steps=steps)
-            results.put((seed, outcome.problems, sum(outcome.crashes.values()), outcome.conflicts))
+            results.put(KINDS[kind].run(stage, seed, steps=steps))
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=tuple(KINDS), default=os.environ.get("KIND"))
     parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "2000")))
     parser.add_argument("--first", type=int, default=int(os.environ.get("FIRST", "0")))
-    parser.add_argument("--steps", type=int, default=int(os.environ.get("STEPS", str(STEPS))))
+    parser.add_argument("--steps", type=int, default=int(os.environ.get("STEPS", "0")))
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
+    codes = [soak(kind, options) for kind in ([options.kind] if options.kind else KINDS)]
+    return max(codes)
+
+
+def soak(name: str, options: argparse.Namespace) -> int:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    last = options.first + options.seeds
+    kind, last = KINDS[name], options.first + options.seeds
+    steps = options.steps or kind.steps
     workers = [
-        context.Process(
-            target=work, args=(options.first + n, last, options.processes, options.steps, results), daemon=False
-        )
+        context.Process(target=work, args=(name, options.first + n, last, options.processes, steps, results))
         for n in range(options.processes)
     ]
     began = time.monotonic()
     for worker in workers:
         worker.start()
-    failing, kinds, crashes, conflicts, done = [], Counter[str](), 0, 0, 0
-    while done < options.seeds:
+    outcomes: list[Outcome] = []
+    while len(outcomes) < options.seeds:
         try:
-            seed, problems, died, logged = results.get(timeout=5)
+            outcome = results.get(timeout=5)
         except Exception:  # the queue's Empty: see whether somebody is still at work
             if not any(worker.is_alive() for worker in workers):
-                print(f"the workers ended after {done} of {options.seeds} seeds")
+                print(f"the workers ended after {len(outcomes)} of {options.seeds} seeds")
                 return 2
             continue
-        done, crashes, conflicts = done + 1, crashes + died, conflicts + logged
-        if problems:
-            failing.append(seed)
-            kinds.update({problem.split(":")[0] for problem in problems})
-            print(
-                f"seed {seed}: {problems[0]}    python -m tests.simulation.replay --steps {options.steps} {seed}",
-                flush=True,
-            )
+        outcomes.append(outcome)
+        if outcome.problems:
+            print(f"seed {outcome.seed}: {outcome.problems[0]}    {kind.again(outcome.seed, steps)}", flush=True)
     for worker in workers:
         worker.join()
     took = time.monotonic() - began
+    return summary(name, steps, outcomes, took)
+
+
+def summary(name: str, steps: int, outcomes: list[Outcome], took: float) -> int:
+    failing = [outcome for outcome in outcomes if outcome.problems]
+    kinds = Counter(outcome.problems[0].split(":")[0] for outcome in failing)
+    crashes = sum(sum(outcome.crashes.values()) for outcome in outcomes)
+    conflicts = sum(outcome.conflicts for outcome in outcomes)
+    takeovers = sum(outcome.takeovers for outcome in outcomes)
+    faults: Counter[str] = sum((outcome.faults + outcome.notable for outcome in outcomes), Counter())
     print(
-        f"{done} seeds in {took:.0f} s, {crashes} crashes, {conflicts} conflicts, {len(failing)} failing {dict(kinds)}"
+        f"{name}: {len(outcomes)} seeds x {steps} steps in {took:.0f} s, {crashes} crashes, {takeovers} takeovers,"
+        f" {conflicts} conflicts, {len(failing)} failing {dict(kinds)}"
     )
+    print("  " + ", ".join(f"{event} {count}" for event, count in sorted(faults.items())))
     return 1 if failing else 0
 
 

@@ -5,6 +5,7 @@ pg_catalog in the search path has functions `now()` and `clock_timestamp()` that
 expiries of the unchanged production SQL follow it, column defaults included.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,18 +21,18 @@ import psycopg
 from infra.local.postgres import PostgresServer
 from infra.local.postgres import start as start_postgres
 from infra.local.simulator import start as start_simulator
-from shared.adapters.graph.auth import ClientSecret, token_source
+from shared.adapters.graph.auth import ClientSecret, TokenSource, token_source
 from shared.adapters.graph.client import Timing, open_http
 from shared.adapters.graph.clouds import custom_endpoints
 from shared.adapters.metastore.migrations import migrate
 from shared.adapters.metastore.pool import Metastore
-from shared.adapters.postgres.address import Address, TlsMode
+from shared.adapters.postgres.address import Address, Limits, TlsMode
 from shared.adapters.postgres.connection import SourceDatabase
 from shared.adapters.postgres.introspection import introspect
 from shared.adapters.postgres.source import PostgresSource
 from shared.adapters.secrets import Secret
 from shared.core.ids import SiteId
-from shared.core.source import TableRef
+from shared.core.source import SourceColumn, TableRef
 from tests.fixtures.postgres import Databases
 
 TENANT = "c0ffee00-0000-4000-8000-00000000c0de"
@@ -49,6 +50,7 @@ create function simtime.clock_timestamp() returns timestamptz language sql stabl
 _TABLE = """
 create table public.people_rows (id integer primary key, a text, b text, n bigint);
 """
+_TWO_WAY = Path(__file__).with_name("twoway") / "tables.sql"
 
 
 class VirtualClock:
@@ -72,7 +74,8 @@ class Stage:
         """`new` False: another process has prepared all this, and its time is the time."""
         self.addresses = {"source": source, "metastore": metastore, "simulator": simulator}
         self._open = ExitStack()
-        self.worlds = 0
+        # The pool tells of each session that a simulated worker's death, or the server, has ended.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         self.clock = VirtualClock()
         if new:
             self._prepare_time(metastore)
@@ -80,29 +83,35 @@ class Stage:
         self.sql = self._open.enter_context(psycopg.connect(metastore, autocommit=True))
         self.metastore = self._open.enter_context(Metastore(metastore, max_size=4))
         self.rows = self._open.enter_context(psycopg.connect(source, autocommit=True))
+        self.slow_rows = self._open.enter_context(psycopg.connect(source, autocommit=True))
         if new:
             for table in ("sync_backlog", "sync_ledger", "conflicts"):
                 # What vacuum frees decides where rows go, and so the order of equals.
                 self.sql.execute(f"alter table syncbridge.{table} set (autovacuum_enabled = false)")
             self.rows.execute(_TABLE)
+            self.rows.execute(_TWO_WAY.read_text("utf-8"))
+            self.rows.execute("insert into simtime.clock values (%s)", [self.clock.now()])
         else:
             self.clock = VirtualClock(self.sql.execute("select t from simtime.clock").fetchall()[0][0])
         self.database = self._open.enter_context(SourceDatabase(_address(source), admit=lambda host, port: None))
         self.source = PostgresSource(self.database)
-        self.columns = {
-            column.name: column
-            for column in introspect(self.database, TableRef(schema="public", name="people_rows")).columns
-        }
+        # Workers, and COMMITs that are late, each hold a connection.
+        self.writing = self._open.enter_context(
+            SourceDatabase(_address(source), admit=lambda host, port: None, limits=Limits(connections=24))
+        )
+        self.columns = self.columns_of("people_rows")
         self.timing = Timing()
         self.http = self._open.enter_context(open_http(self.timing))
         self.control = self._open.enter_context(httpx.Client(base_url=simulator, timeout=30, trust_env=False))
         if new:
             self.ask("POST", "clock", {"mode": "virtual", "set": self.clock.now().isoformat()})
-            self.ask("PUT", "knobs", {"throttling": False})
         sites = self.ask("GET", "tenants")["tenants"][0]["sites"]
         self.site = SiteId(next(site["id"] for site in sites if site["path"] == SITE))
         self.endpoints = custom_endpoints(simulator, simulator, allowed_hosts=frozenset({"127.0.0.1"}))
-        self.tokens = token_source(
+        self.tokens = self._tokens()
+
+    def _tokens(self) -> TokenSource:
+        return token_source(
             self.endpoints,
             tenant=TENANT,
             client_id=APP[0],
@@ -116,10 +125,13 @@ class Stage:
 
     def clear(self) -> None:
         """As before the first seed, but for the time."""
-        self.ask("DELETE", "faults")
-        self.ask("DELETE", "requests")
+        # Nothing of another seed's lists: their numbers decide about identifiers, and so about orders.
+        self.ask("POST", "reset")
+        self.tokens = self._tokens()
+        self.ask("POST", "clock", {"mode": "virtual", "set": self.clock.now().isoformat()})
+        self.ask("PUT", "knobs", {"throttling": False})
         left = self.sql.execute(
-            "select tablename from pg_tables where schemaname = 'syncbridge' and tablename ~ '^(scan|differing)_[0-9a-f]{32}$'"
+            "select tablename from pg_tables where schemaname = 'syncbridge' and tablename ~ '_[0-9a-f]{32}$'"
         ).fetchall()
         for (name,) in left:
             self.sql.execute(f'drop table syncbridge."{name}"')
@@ -127,12 +139,20 @@ class Stage:
             "truncate syncbridge.sync_backlog, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.run_tables,"
             " syncbridge.sync_definitions cascade"
         )
-        self.rows.execute("truncate public.people_rows")
+        self.rows.execute(
+            "truncate public.people_rows, public.typed_rows, public.numbered_rows, audit.writes restart identity"
+        )
+
+    def columns_of(self, table: str) -> dict[str, SourceColumn]:
+        found = introspect(self.database, TableRef(schema="public", name=table)).columns
+        return {column.name: column for column in found}
 
     def advance(self, seconds: float) -> None:
         """Time passes everywhere; what was late lands on its way."""
         self.clock.seconds += seconds
-        self.sql.execute("update simtime.clock set t = %s", [self.clock.now()])
+        now = self.clock.now()
+        self.sql.execute("update simtime.clock set t = %s", [now])
+        self.rows.execute("update simtime.clock set t = %s", [now])
         self.ask("POST", "clock", {"advance": seconds})
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.postgres import Databases
+from tests.simulation.kinds import KINDS, told
 from tests.simulation.run import USED, run_seed
-from tests.simulation.schedule import Outcome
 from tests.simulation.stage import Stage, borrowed_stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -26,19 +26,10 @@ def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield made
 
 
-def told(outcomes: list[Outcome]) -> str:
-    """One line per seed that failed, with how to run it once more."""
-    return "\n".join(
-        f"{outcome.problems[0]}    python -m tests.simulation.replay {outcome.seed}"
-        for outcome in outcomes
-        if outcome.problems
-    )
-
-
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_nothing_is_lost_doubled_echoed_or_stuck_whatever_happens_in_between(stage: Stage, block: int):
     outcomes = [run_seed(stage, seed) for seed in range(block * BLOCK, (block + 1) * BLOCK)]
-    assert not told(outcomes), told(outcomes)
+    assert not told(KINDS["push"], outcomes), told(KINDS["push"], outcomes)
     crashes = sum((outcome.crashes for outcome in outcomes), Counter())
     faults = sum((outcome.faults for outcome in outcomes), Counter())
     lost = faults["after"] + faults["late"] + faults["create after"] + faults["create late"]

@@ -46,6 +46,8 @@ class History:
     deletions: list[Deletion] = field(default_factory=list)
     links: dict[int, str] = field(default_factory=dict)
     """Item -> key of its row, as seen on the item."""
+    hints: dict[int, str] = field(default_factory=dict)
+    """Item -> key of the row for which the engine took it: counts only where nobody has ever seen a key on the item."""
     pairs: set[tuple[str, tuple[Value, ...]]] = field(default_factory=set)
     """Subject and the group's values as a person left them on one side."""
     sighted: dict[int, str | None] = field(default_factory=dict)
@@ -72,7 +74,8 @@ class History:
     def subject(self, who: str) -> str:
         """The name that holds now."""
         kind, _, number = who.partition(" ")
-        return f"row {self.links[int(number)]}" if kind == "item" and int(number) in self.links else who
+        key = (self.links.get(int(number)) or self.hints.get(int(number))) if kind == "item" else None
+        return who if key is None else f"row {key}"
 
     # ---- what people do
 

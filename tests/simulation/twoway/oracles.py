@@ -24,6 +24,8 @@ class Item:
     etag: str = ""
     typed_key: str | None = None
     """Where people type keys: what stands in that column."""
+    modified: str = ""
+    editor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,12 @@ def differences(history: History, terms: Terms, view: View) -> list[str]:
             kept = terms.item_deleted is Gone.STAYS and history.deleted(row_name(key), Side.ITEM)
             if not kept and not _waits_for(view, key):
                 problems.append(f"DIVERGED: row {key} has no item")
-        elif items[0].id not in view.aside and dict(row) != dict(items[0].values):
+        elif items[0].id in view.aside:
+            continue
+        elif dict(row) != dict(items[0].values):
             problems.append(f"DIVERGED: row {key} has {dict(row)}, its item {dict(items[0].values)}")
+        elif not terms.reserved and items[0].typed_key != key:
+            problems.append(f"DIVERGED: row {key} has an item with the number {items[0].typed_key}")
     problems += [
         f"DIVERGED: item {item.id} never became a row"
         for item in view.items
@@ -103,8 +109,11 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     deleted = bool(history.deleted(row_name(str(item.key)), Side.ROW))
     if terms.row_deleted is Gone.STAYS and deleted:
         return True
-    # A person brought back what both sides had retired: without insertion it is just somebody's item.
-    return not terms.foreign_insert and bool(history.deleted(row_name(str(item.key)), Side.ITEM))
+    # What a person brings back after it was retired is just somebody's item, where items make no rows.
+    subject = row_name(str(item.key))
+    retired = max((d.at for d in history.deleted(subject)), default=None)
+    touched = max((e.at for e in history.of(subject) if e.side is Side.ITEM), default=-1)
+    return not terms.foreign_insert and retired is not None and touched > retired
 
 
 def _waits_for(view: View, key: str) -> bool:
@@ -153,8 +162,9 @@ def zombies(history: History, view: View) -> list[str]:
     problems = []
     rows = {row_name(key) for key in view.rows}
     alone = [item for item in view.items if _subject_of(history, item) not in rows]
+    waiting = {_subject_of(history, item) for item in view.items if item.id in view.aside}
     for subject, name, value in sorted(_live(history, replace(view, items=alone)), key=repr):
-        if history.deleted(subject):
+        if history.deleted(subject) or subject in waiting:
             continue
         edits = list(history.of(subject, name))
         replaced = max((e.at for e in edits if value in e.replaced), default=-1)

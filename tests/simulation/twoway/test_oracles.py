@@ -9,7 +9,11 @@ from tests.simulation.twoway.history import History
 from tests.simulation.twoway.oracles import Agreement, Item, Loss, View, at_rest, judged, unasked_row
 from tests.simulation.twoway.terms import Gone, Side, Terms, Value, Way, Winner
 
-TERMS = Terms(ways={"a": Way.BOTH, "g": Way.BOTH, "h": Way.BOTH, "p": Way.TO_ITEM, "q": Way.TO_ROW}, group=("g", "h"))
+TERMS = Terms(
+    reserved=True,
+    ways={"a": Way.BOTH, "g": Way.BOTH, "h": Way.BOTH, "p": Way.TO_ITEM, "q": Way.TO_ROW},
+    group=("g", "h"),
+)
 NAMES = tuple(TERMS.ways)
 BLANK: dict[str, Value] = dict.fromkeys(NAMES)
 
@@ -71,6 +75,19 @@ def test_values_that_differ_are_divergence():
     after = story.user(story.start, a="r2")
     assert story.told(after, item(11, "1", story.start)) == ["DIVERGED"]
     assert story.told(after, item(11, "1", after)) == []
+
+
+def test_an_item_shows_the_key_of_its_row_where_people_type_keys():
+    story = Story()
+    typed = replace(TERMS, reserved=False)
+    assert story.told(story.start, item(11, "1", story.start, typed_key="1"), terms=typed) == []
+    assert story.told(story.start, item(11, "1", story.start, typed_key="9"), terms=typed) == ["DIVERGED"]
+
+
+def test_a_value_that_no_row_takes_waits_in_its_item():
+    story = Story()
+    bad = story.person(story.start, a="bad")
+    assert story.told(story.start, item(11, "1", bad), aside=frozenset({11})) == []
 
 
 def test_two_items_of_one_row_are_a_double():

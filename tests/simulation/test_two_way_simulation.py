@@ -1,0 +1,72 @@
+"""Both sides' people, the real captures and settle on real servers, and every mishap that a seed can think of; see
+tests/simulation/twoway/run.py."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.postgres import Databases
+from tests.simulation.kinds import KINDS, told
+from tests.simulation.stage import Stage, borrowed_stage
+from tests.simulation.twoway.run import USED, run_two_way
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+BLOCK, BLOCKS = 50, 6
+KIND = KINDS["two-way"]
+CORPUS = [
+    int(line.split()[0])
+    for line in (Path(__file__).parent / "twoway" / "corpus.txt").read_text("utf-8").splitlines()
+    if line
+]
+"""Seeds that have failed once."""
+HAPPENED = (
+    ("create after",),
+    ("create late",),
+    ("late", "envelope late"),
+    ("lost after",),
+    ("lost before", "never"),
+    ("ended by the server",),
+    ("fate COMMITTED",),
+    ("fate ABORTED",),
+    ("observations",),
+    ("tokens died",),
+    ("enumerations",),
+    ("delta COMPLETE",),
+    ("delta MORE",),
+    ("Moved", "Busy"),
+    ("rows insert",),
+    ("rows update",),
+    ("rows deleted",),
+)
+"""What a block without is void: one of each."""
+
+
+@pytest.fixture(scope="module")
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with borrowed_stage(databases, tmp_path_factory.mktemp("simulator")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_nothing_is_lost_doubled_resurrected_or_echoed_whatever_people_on_both_sides_do(stage: Stage, block: int):
+    outcomes = [run_two_way(stage, seed) for seed in range(block * BLOCK, (block + 1) * BLOCK)]
+    assert not told(KIND, outcomes), told(KIND, outcomes)
+    crashes = sum((outcome.crashes for outcome in outcomes), Counter())
+    events = sum((outcome.faults + outcome.notable for outcome in outcomes), Counter())
+    assert [passed for passed in USED if not crashes[passed]] == [], "no worker died there"
+    assert [names for names in HAPPENED if not any(events[name] for name in names)] == [], "that never happened"
+    assert sum(outcome.takeovers for outcome in outcomes) > 0, "no claim was taken over"
+    assert sum(outcome.conflicts for outcome in outcomes) > 0, "nobody's value lost"
+
+
+@pytest.mark.parametrize("seed", CORPUS)
+def test_a_seed_that_failed_once_stays_sound(stage: Stage, seed: int):
+    assert not run_two_way(stage, seed).problems
+
+
+@pytest.mark.parametrize("seed", [12, 28])
+def test_the_same_seed_has_the_same_history(stage: Stage, seed: int):
+    assert run_two_way(stage, seed).hash == run_two_way(stage, seed).hash

@@ -1,0 +1,172 @@
+"""What a two-way seed has configured: the list's columns, the definition, and what the documentation leaves open."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from shared.core.definition import (
+    ConflictPolicy,
+    DefinitionState,
+    DeletePolicy,
+    Direction,
+    FieldKind,
+    FieldMapping,
+    ForeignPolicy,
+    GuardSettings,
+    SourceSpec,
+    SyncDefinition,
+    SyncMode,
+    TargetList,
+)
+from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
+from shared.core.mapping import mapping_fingerprint
+from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, TableRef
+from tests.simulation.stage import INSTANCE
+from tests.simulation.twoway.terms import Gone, Terms, Way, Winner
+
+COLUMNS = {"a": "Title", "b": "Bee", "n": "Count", "g": "Gee", "h": "Aitch", "p": "Pee", "q": "Queue"}
+"""Source column -> list column."""
+WAYS = dict.fromkeys("abngh", Way.BOTH) | {"p": Way.TO_ITEM, "q": Way.TO_ROW}
+GROUP = ("g", "h")
+KEY, NOTE, NUMBER = "SyncKey", "Remark", "Number"
+DIRECTIONS = {Way.BOTH: Direction.BIDIRECTIONAL, Way.TO_ITEM: Direction.PUSH_ONLY, Way.TO_ROW: Direction.PULL_ONLY}
+REFUSED = -1000
+"""The table takes no number that is as low as this."""
+PEOPLE = {"Megan Bowen": 1, "Adele Vance": 7, "Alex Wilber": 9}
+"""Name -> id in the site's User Information List."""
+APPLICATION = 1073741822
+"""The id that stands for every application there."""
+SYSTEM = {
+    "": None,
+    "modified": ("Modified", FieldKind.DATETIME),
+    "editor": ("Editor", FieldKind.PERSON),
+}
+"""What the list notes by itself and a row may take over."""
+
+
+def terms_of(dice: Random) -> Terms:
+    gone = (Gone.FOLLOWS, Gone.FOLLOWS, Gone.FOLLOWS, Gone.RETURNS, Gone.STAYS)
+    return Terms(
+        winner=dice.choice(tuple(Winner)),
+        row_deleted=dice.choice(gone),
+        item_deleted=dice.choice(gone),
+        foreign_insert=dice.random() < 0.8,
+        reserved=dice.random() < 0.5,
+        versions=dice.random() < 0.7,
+        ways=dict(WAYS),
+        group=GROUP,
+    )
+
+
+def open_questions(dice: Random) -> dict[str, Any]:
+    """What the documentation leaves open, by seed."""
+    return {
+        "throttling": False,
+        "page_size_default": dice.choice((1, 2, 3, 200)),
+        "delta_repeat_rate": dice.choice((0.0, 0.3)),
+        "delta_empty_page_rate": dice.choice((0.0, 0.3)),
+        "delta_unchanged_rate": dice.choice((0.0, 0.2)),
+        "delta_lag_seconds": dice.choice((0.0, 0.0, 0.0, 30.0)),
+        "restore_bumps_version": dice.random() < 0.5,
+        "unique_violation": dice.choice((409, 400)),
+        "integral_as": dice.choice(("float", "int")),
+        **gone_token(dice),
+    }
+
+
+def gone_token(dice: Random) -> dict[str, Any]:
+    """How SharePoint says that it does not know a token any more."""
+    codes = ("resyncChangesApplyDifferences", "resyncChangesUploadDifferences", "resyncRequired", "syncStateNotFound")
+    return {"delta_gone_code": dice.choice(codes), "delta_gone_flavour": dice.choice((410, 410, 400, 404))}
+
+
+def list_columns(*, unique: bool) -> list[dict[str, Any]]:
+    return [
+        {"name": KEY, "text": {}, "hidden": True, "indexed": True, "enforceUniqueValues": unique},
+        *({"name": name, "text": {}} for field, name in COLUMNS.items() if field not in "an"),
+        {"name": COLUMNS["n"], "number": {}},
+        {"name": NUMBER, "number": {}},
+        {"name": NOTE, "text": {}},
+    ]
+
+
+def definition_of(
+    terms: Terms,
+    *,
+    known_as: DefinitionId,
+    table: str,
+    columns: Mapping[str, SourceColumn],
+    site: SiteId,
+    list_id: str,
+    system: str,
+    debounce: int,
+) -> SyncDefinition:
+    """`system`: the row's column that takes over what the list notes by itself; "": none. `debounce`: seconds."""
+    fields = [
+        FieldMapping(
+            no=FieldNo(no),
+            source=columns[name],
+            target_column_name=COLUMNS[name],
+            target_display_name=COLUMNS[name],
+            kind=FieldKind.NUMBER if name == "n" else FieldKind.TEXT,
+            direction=DIRECTIONS[way],
+            group="pair" if name in terms.group else None,
+        )
+        for no, (name, way) in enumerate(WAYS.items(), start=1)
+    ]
+    if not terms.reserved:
+        fields.append(
+            FieldMapping(
+                no=FieldNo(20),
+                source=columns["id"],
+                target_column_name=NUMBER,
+                target_display_name=NUMBER,
+                kind=FieldKind.NUMBER,
+                direction=Direction.BIDIRECTIONAL,
+            )
+        )
+    if (pulled := SYSTEM[system]) is not None:
+        fields.append(
+            FieldMapping(
+                no=FieldNo(30),
+                source=columns[system],
+                target_column_name=pulled[0],
+                target_display_name=pulled[0],
+                kind=pulled[1],
+                direction=Direction.PULL_ONLY,
+                is_system_field=True,
+            )
+        )
+    return SyncDefinition(
+        id=known_as,
+        name="simulation",
+        version=1,
+        state=DefinitionState.ACTIVE,
+        mode=SyncMode.TWO_WAY,
+        conflict_policy=ConflictPolicy(terms.winner.value),
+        source=SourceSpec(
+            instance_id=InstanceId(INSTANCE),
+            table=TableRef(schema="public", name=table),
+            relation=RelationKind.TABLE,
+            key=SourceKey(strategy=KeyStrategy.PRIMARY_KEY, columns=(columns["id"],)),
+            columns=tuple(mapping.source for mapping in fields),
+            cursor_column=columns["changed_at"],
+        ),
+        target=TargetList(
+            connection_id=ConnectionId(UUID(int=2)),
+            site_id=site,
+            list_id=ListId(list_id),
+            key_column=KEY,
+            keeps_versions=terms.versions,
+        ),
+        fields=tuple(fields),
+        mapping_fingerprint=mapping_fingerprint(fields, "UTC"),
+        scope_fingerprint=b"s" * 16,
+        row_deleted=DeletePolicy(terms.row_deleted.value),
+        item_deleted=DeletePolicy(terms.item_deleted.value),
+        foreign_items=ForeignPolicy.INSERT if terms.foreign_insert else ForeignPolicy.IGNORE,
+        guards=GuardSettings(max_writes_per_row=100_000),
+        debounce=timedelta(seconds=debounce),
+    )
