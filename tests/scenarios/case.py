@@ -21,7 +21,7 @@ from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of
 from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_fingerprint_of, terms_of_record
-from shared.core.runs import RunCounts, RunRecord, RunStatus, RunType
+from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
 from shared.usecases.definitions import provision, set_state
@@ -252,8 +252,12 @@ class Case:
         return self._run(RunType.INGRESS, patient)
 
     def _run(self, kind: RunType, patient: bool) -> RunRecord:
-        engine = self.engine
-        run, _ = engine.start_run(self.id, trigger="SCHEDULE", requested_by="test", run_type=kind)
+        run, _ = self.engine.start_run(self.id, trigger="SCHEDULE", requested_by="test", run_type=kind)
+        return self.drive(run, patient=patient)
+
+    def drive(self, run: ActiveRun, *, patient: bool = True) -> RunRecord:
+        """A run that somebody has started."""
+        engine, kind = self.engine, run.type
         if engine.begin_run(self.id, run.id) is not None:
             held = self._captured(kind, run.id)
             for _ in range(_LAPS):
