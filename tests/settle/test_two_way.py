@@ -182,6 +182,24 @@ def test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflic
     quiet(world)
 
 
+def test_what_was_agreed_with_a_former_item_says_nothing_about_its_successor(metastore: str):
+    world = World(metastore, **two_way(item_deleted=DeletePolicy.RECREATE))
+    _, item = one(world, a="x")
+    world.lists.remove(item)
+    world.source.put("1", a="user")
+    world.lists.script.append(lost_after)
+    world.scan()
+    see(world, item)
+    world.settle()
+    [successor] = world.lists.items
+    world.lists.edit(successor, {"A": "x"})
+    world.wait(61)
+    world.settle()
+    assert world.expected() == world.items()
+    assert [("a", '"x"', "FINAL", "ROW")] == [line for line in world.conflicts() if line[1] != "null"]
+    world.close()
+
+
 def test_an_item_that_a_create_without_an_answer_made_is_remembered_while_it_rests(metastore: str):
     policy = ConflictPolicy.DESTINATION_WINS
     world = World(metastore, **two_way(conflict_policy=policy, debounce=timedelta(seconds=30)))
@@ -463,6 +481,36 @@ def test_a_person_who_types_the_old_value_again_after_a_lost_commit_keeps_it(wor
     assert not world.conflicts()
 
 
+def test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict(world: World):
+    _, item = one(world, a="x")
+    world.lists.edit(item, {"A": "person"})
+    world.rows.script.append("lost_after")
+    pull(world, item)
+    world.source.put("1", a="user")
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1")["a"] == "user"
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+
+
+@pytest.mark.parametrize("side", ["row", "item"])
+def test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over(world: World, side: str):
+    _, item = one(world, a="x")
+    if side == "row":
+        world.lists.edit(item, {"A": "person"})
+        world.rows.script.append("lost_before")
+        pull(world, item)
+    else:
+        world.source.put("1", a="user")
+        world.lists.script.append(lost_before)
+        world.push()
+    world.mark(identity_of(["1"]), Reason.COMMAND)
+    assert [0] == [result.claimed for result in world.settle()]
+    world.wait(61)
+    assert [1, 0] == [result.claimed for result in world.settle()]
+
+
 def test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log(metastore: str):
     world = World(metastore, **two_way(conflict_policy=ConflictPolicy.DESTINATION_WINS))
     _, item = one(world, a="x")
@@ -735,6 +783,27 @@ def test_a_copy_never_takes_its_originals_row(named: World):
     assert [("PARKED", "second_item")] == [(row[1], row[2]) for row in named.backlog_rows()]
 
 
+def test_an_item_that_is_gone_before_its_creator_has_said_so_is_waited_for(world: World):
+    for key in ("1", "2", "3", "4"):
+        world.source.put(key, a="x")
+    world.push()
+    before = set(world.lists.items)
+    world.source.put("5", a="x")
+    world.scan()
+    creator = world.worker()
+    while next(creator) is not Boundary.SENT:
+        pass
+    [item] = set(world.lists.items) - before
+    world.lists.remove(item)
+    pull(world, item)
+    for _ in creator:
+        pass
+    world.wait(121)
+    world.settle()
+    assert sorted(world.source.rows) == ["1", "2", "3", "4"]
+    quiet(world)
+
+
 def test_two_new_items_with_one_key_make_one_row(named: World):
     first, second = named.lists.add({"ID_COL": "7", "A": "one"}), named.lists.add({"ID_COL": "7", "A": "two"})
     pull(named, first, second)
@@ -821,6 +890,25 @@ def test_a_restored_item_stays_its_rows_whatever_key_a_person_typed_into_it(name
 
 
 # ---- fields that flow one way
+
+
+def test_a_deleted_row_stays_deleted_although_the_list_noted_our_own_write(metastore: str):
+    noted = replace(mapping(3, "c"), direction=Direction.PULL_ONLY, is_system_field=True, target_column_name="Noted")
+    world = World(metastore, **two_way(noted))
+    world.source.columns = ("a", "b", "c")
+    for key in ("1", "2", "3", "4"):
+        world.source.put(key, a="x")
+    world.push()
+    item = min(world.lists.items)
+    world.lists.edit(item, {"Noted": "by the list itself"})
+    key = next(key for key in world.source.rows if world.entry(identity_of([key])).item_id == item)
+    world.source.delete(key)
+    world.scan()
+    see(world, item)
+    world.settle()
+    assert key not in world.source.rows
+    assert item not in world.lists.items
+    world.close()
 
 
 def test_a_pull_only_field_starts_from_the_row_and_follows_the_list(metastore: str):

@@ -9,12 +9,13 @@ mends by itself, has a test of its own, which is run under the same patch and ha
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,22 +31,14 @@ from shared.core.reconcile import Decision, Merge
 from shared.settle import acts, entries, judge, look, page, write_items
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
-from tests.simulation.run import run_seed
+from tests.simulation.kinds import KINDS
+from tests.simulation.mutant import Mutant
 from tests.simulation.stage import Stage, own_stage
+from tests.simulation.twoway.mutants import TWO_WAY
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "MUTANT_OF_SYNC"
 """Tells a directed test's process which patch to apply (tests/conftest.py does not know it: `run_directed` loads us)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    name: str
-    sentence: str
-    apply: Callable[[ExitStack], None]
-    seeds: tuple[int, ...] = ()
-    directed: str | None = None
-    unique: bool = True
 
 
 # ---- the list
@@ -273,7 +266,7 @@ MUTANTS = (
         "doubt_released_early",
         "A claim is given back although its write may still land",
         _early_release,
-        directed=PUSH + "test_a_create_without_an_answer_makes_one_item",
+        directed="tests/settle/test_two_way.py::test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
     ),
     Mutant(
         "no_fence",
@@ -310,6 +303,7 @@ MUTANTS = (
     Mutant("no_base", "Items are compared without a merge base", _no_base, seeds=(0,)),
     Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only, seeds=(0,)),
 )
+MUTANTS += TWO_WAY
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 
@@ -324,7 +318,7 @@ def caught_by_seed(stage: Stage, mutant: Mutant, *, search: int) -> tuple[int, s
     """The first seed that notices, and what it says: the known ones, then `search` others."""
     with applied(mutant):
         for seed in dict.fromkeys((*mutant.seeds, *range(search))):
-            problems = run_seed(stage, seed, unique=mutant.unique).problems
+            problems = KINDS[mutant.kind].run(stage, seed, unique=mutant.unique).problems
             if problems:
                 return seed, problems[0]
     return None
@@ -342,8 +336,8 @@ def caught_by_test(mutant: Mutant) -> bool:
         check=False,
         timeout=300,
     )
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"{mutant.directed} could not be run: {done.stdout[-2000:]}")
+    if done.returncode not in (0, 1) or not re.search(r"[0-9]+ (passed|failed)", done.stdout):
+        raise RuntimeError(f"{mutant.directed} could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 1
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.mutants import BY_NAME, VARIABLE, applied
-
-_NAME = os.environ.get(VARIABLE, "")
-
 
 @pytest.fixture(autouse=True)
 def _mutated() -> Iterator[None]:
-    with applied(BY_NAME[_NAME]):
+    # Late: pytest has to have loaded its own plugins before anybody imports them, or it ends with an error.
+    from tests.simulation.mutants import BY_NAME, VARIABLE, applied
+
+    with applied(BY_NAME[os.environ[VARIABLE]]):
         yield
