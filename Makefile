@@ -53,7 +53,7 @@ soak: setup ## the seeded simulation, for as long as you let it (SEEDS=…)
 	@$(PY) -m tests.simulation.soak
 
 mutants: setup ## break the production code on purpose and require a red test for each break
-	@$(PY) -m tests.simulation.mutants
+	@$(PY) -m tests.mutants
 
 probe-tenant: setup ## ask a real tenant the simulator's questions (see infra/simulator/RULES.md)
 	@$(PY) -m infra.simulator.probe $(ARGS)

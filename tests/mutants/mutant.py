@@ -4,16 +4,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+Apply = Callable[[ExitStack], None]
+"""Enters its patches into the stack, which takes them back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
     name: str
     sentence: str
-    apply: Callable[[ExitStack], None]
+    apply: Apply
     seeds: tuple[int, ...] = ()
     """Known to notice."""
     directed: str | None = None
-    """What the schedule hits too rarely, or what a later scan mends by itself, has a test of its own."""
+    """What the schedule hits too rarely, what a later scan mends by itself, and what no simulation sees, has a test of its
+    own: its node id, with the parameter."""
     unique: bool = True
     """The list's key column enforces unique values."""
     kind: str = "push"

@@ -1,22 +1,8 @@
-"""Breaks the production code on purpose, one rule at a time, and requires that somebody notices.
+"""The rules of pushing taken out one by one."""
 
-    python -m tests.simulation.mutants [NAME …] [--seeds N]
-
-Every mutant is a patch of a production module, in this process only. `seeds`: seeds that are known to notice; when none
-of them does any more, further ones are searched. `directed`: what the schedule hits too rarely, or what a later scan
-mends by itself, has a test of its own, which is run under the same patch and has to fail.
-"""
-
-import argparse
-import os
-import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -31,20 +17,12 @@ from shared.core.reconcile import Decision, Merge
 from shared.settle import acts, entries, judge, look, page, write_items
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
-from tests.simulation.kinds import KINDS
-from tests.simulation.mutant import Mutant
-from tests.simulation.stage import Stage, own_stage
-from tests.simulation.twoway.mutants import TWO_WAY
-
-ROOT = Path(__file__).parents[2]
-VARIABLE = "MUTANT_OF_SYNC"
-"""Tells a directed test's process which patch to apply (tests/conftest.py does not know it: `run_directed` loads us)."""
-
+from tests.mutants.mutant import Apply, Mutant
 
 # ---- the list
 
 
-def _without_if_match(kind: type) -> Callable[[ExitStack], None]:
+def _without_if_match(kind: type) -> Apply:
     def apply(stack: ExitStack) -> None:
         real = graph_items.member_for
 
@@ -143,7 +121,7 @@ def _confirmed_first(stack: ExitStack) -> None:
 # ---- what is on record
 
 
-def _no_intent(kind: IntentKind) -> Callable[[ExitStack], None]:
+def _no_intent(kind: IntentKind) -> Apply:
     def apply(stack: ExitStack) -> None:
         real = metastore_ledger.LedgerStore.intend
 
@@ -236,12 +214,12 @@ def _one_field_only(stack: ExitStack) -> None:
     stack.enter_context(patch.object(judge, "decide", decide))
 
 
-PUSH = "tests/settle/test_push.py::"
+SETTLE = "tests/settle/test_push.py::"
 CREATES = "tests/scenarios/test_creates.py::"
 LOSSES = "tests/scenarios/test_losses.py::"
 HOLDS = "tests/scenarios/test_absence.py::"
 
-MUTANTS = (
+PUSH = (
     Mutant("patch_without_if_match", "A PATCH carries no If-Match", _without_if_match(PatchItem), seeds=(5,)),
     Mutant("delete_without_if_match", "A DELETE carries no If-Match", _without_if_match(DeleteItem), seeds=(6,)),
     Mutant("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False, seeds=(3,)),
@@ -272,7 +250,7 @@ MUTANTS = (
         "no_fence",
         "A worker writes although its lease has no room for a request",
         _no_fence,
-        directed=PUSH + "test_a_worker_does_not_write_when_its_lease_has_no_room_for_a_request",
+        directed=SETTLE + "test_a_worker_does_not_write_when_its_lease_has_no_room_for_a_request",
     ),
     Mutant("confirmed_before_sent", "A change is confirmed before it is sent", _confirmed_first, seeds=(0,)),
     Mutant(
@@ -292,7 +270,7 @@ MUTANTS = (
         "ghosts_forgotten",
         "A create in doubt is not looked for once its row is gone",
         _forgets_ghosts,
-        directed=PUSH + "test_a_create_that_lands_after_its_row_was_deleted_is_removed",
+        directed=SETTLE + "test_a_create_that_lands_after_its_row_was_deleted_is_removed",
     ),
     Mutant("tombstone_keeps_base", "A tombstone keeps its base", _keeps_base, seeds=(2,)),
     Mutant(
@@ -303,63 +281,3 @@ MUTANTS = (
     Mutant("no_base", "Items are compared without a merge base", _no_base, seeds=(0,)),
     Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only, seeds=(0,)),
 )
-MUTANTS += TWO_WAY
-BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    with ExitStack() as stack:
-        mutant.apply(stack)
-        yield
-
-
-def caught_by_seed(stage: Stage, mutant: Mutant, *, search: int) -> tuple[int, str] | None:
-    """The first seed that notices, and what it says: the known ones, then `search` others."""
-    with applied(mutant):
-        for seed in dict.fromkeys((*mutant.seeds, *range(search))):
-            problems = KINDS[mutant.kind].run(stage, seed, unique=mutant.unique).problems
-            if problems:
-                return seed, problems[0]
-    return None
-
-
-def caught_by_test(mutant: Mutant) -> bool:
-    """Whether the directed test fails under the patch."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.simulation.mutation", "-p", "no:randomly"]
-    done = subprocess.run(
-        [*command, str(mutant.directed)],
-        cwd=ROOT,
-        env=os.environ | {VARIABLE: mutant.name},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if done.returncode not in (0, 1) or not re.search(r"[0-9]+ (passed|failed)", done.stdout):
-        raise RuntimeError(f"{mutant.directed} could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.returncode == 1
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=[mutant.name for mutant in MUTANTS])
-    parser.add_argument("--seeds", type=int, default=300, help="how many seeds to search")
-    options = parser.parse_args(arguments)
-    survived = []
-    with tempfile.TemporaryDirectory(prefix="syncbridge-mutants-") as folder, own_stage(Path(folder)) as stage:
-        for name in options.names:
-            mutant = BY_NAME[name]
-            if mutant.directed is not None:
-                how = f"by {mutant.directed}" if caught_by_test(mutant) else None
-            else:
-                found = caught_by_seed(stage, mutant, search=options.seeds)
-                how = None if found is None else f"by seed {found[0]}: {found[1]}"
-            survived += [] if how else [name]
-            print(f"{name:26} {'caught ' + how if how else 'SURVIVED'}", flush=True)
-    print(f"{len(options.names)} mutants, {len(survived)} survived {survived or ''}")
-    return 1 if survived else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -29,15 +29,9 @@ from shared.ports import Confirmation
 from shared.settle import acts, decide, entries, judge, look, page, page_state, strays, write_rows
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
-from tests.simulation.mutant import Mutant
+from tests.mutants.mutant import Apply, Mutant
+from tests.mutants.patches import put
 from tests.simulation.twoway import world as sandbox
-
-Apply = Callable[[ExitStack], None]
-
-
-def _put(target: Any, name: str, made: Any) -> Apply:
-    return lambda stack: stack.enter_context(patch.object(target, name, made))  # type: ignore[func-returns-value]
-
 
 # ---- what the list tells
 
@@ -380,7 +374,7 @@ TWO_WAY = (
     _two_way(
         "observation_unchecked",
         "What a page had in hand is used whatever came since",
-        _put(page, "observe", _observed),
+        put(page, "observe", _observed),
         directed=SETTLE + "test_an_observation_that_is_not_current_any_more_is_not_used",
     ),
     _two_way(
@@ -469,7 +463,7 @@ TWO_WAY = (
     _two_way(
         "no_void",
         "A definite no leaves the intent on record",
-        _put(Work, "void", lambda self, intent: None),
+        put(Work, "void", lambda self, intent: None),
         directed=SETTLE + "test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
     ),
     _two_way(
