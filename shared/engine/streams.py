@@ -28,6 +28,7 @@ from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.slots import BudgetAction, Measured, Phase, SlotRecord
 from shared.engine.parts import Parts
 from shared.engine.turnstile import Pass, Turnstile
+from shared.faults import describe
 from shared.settle.holds import hold_for
 from shared.usecases.runs import unagreed, why_not
 from shared.usecases.steps import Settled, drive, settle
@@ -82,14 +83,23 @@ class Streams(Parts):
                     self.settle_changes(definition)
 
     def park_poison(self, text: str) -> None:
-        """A message that failed again and again, as the host gave it up."""
-        self.stores.streams.park(
-            QUEUE,
-            text,
-            code="failed_repeatedly",
-            reason="it failed again and again: see the log of the queue's trigger",
-        )
-        log.error("a message was parked", extra={"action": "message_parked", "code": "failed_repeatedly"})
+        """A message that failed again and again, as the host gave it up: set aside first, then tried a last time.
+
+        A metastore that was away for longer than the host's tries is back by now, and then nobody has to be asked; a
+        message that fails for a reason of its own is kept with that reason. Raises what keeps it from being set aside:
+        then it comes again."""
+        parked = self._set_aside(text, "it failed again and again: see the log of the queue's trigger")
+        try:
+            message = unpack(text)
+            definitions = self._mark(message) if isinstance(message, ChangeMessage) else (message.definition,)
+        except Exception as error:  # the edge: what nobody expected is not to be tried for ever
+            why = error.message if isinstance(error, SyncError) else f"of an unexpected {type(error).__name__}"
+            self._set_aside(text, f"it failed again and again, the last time because {why}")
+            log.error("a message was parked: %s", describe(error), extra={"action": "message_parked"})  # noqa: TRY400  a traceback ends in the message
+            return
+        self.stores.streams.decide(parked, "REPLAYED", reason="it could be taken after all", actor="queue trigger")
+        for definition in definitions:
+            self.settle_changes(definition)
 
     def replay_message(self, message: UUID, *, reason: str, actor: str) -> None:
         """Back into the queue, as it was."""
@@ -98,6 +108,9 @@ class Streams(Parts):
             raise Conflicting("this message was decided about before")
         self.queue.put(parked.queue, parked.body)
         self.stores.streams.decide(message, "REPLAYED", reason=reason, actor=actor)
+
+    def _set_aside(self, text: str, reason: str) -> UUID:
+        return self.stores.streams.park(QUEUE, text, code="failed_repeatedly", reason=reason)
 
     def _mark(self, message: ChangeMessage) -> Sequence[DefinitionId]:
         definitions = self._streamed(message.slot.instance)

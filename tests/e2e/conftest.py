@@ -30,7 +30,7 @@ def running() -> Iterator[Running]:
     yield from brought_up(Options(durable=False, counts=Counts.for_projects(ROWS), settings=SETTINGS))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def roomy() -> Iterator[Running]:
-    """One for all tests of a module, with a budget that nobody waits for."""
+    """One for all modules, with a budget that nobody waits for."""
     yield from brought_up(Options(durable=False, counts=Counts.for_projects(ROWS), multiplier=50, settings=SETTINGS))

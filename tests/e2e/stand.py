@@ -21,6 +21,8 @@ SETTINGS = {
     "SYNCBRIDGE_REQUEST_SECONDS": "4",
     "SYNCBRIDGE_SURFACE_SECONDS": "4",
     "SYNCBRIDGE_PAGE_SIZE": "40",
+    # A message that failed comes again at once.
+    "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00",
 }
 
 
@@ -65,19 +67,24 @@ class Running:
 
 
 def defined(running: Running, work: Work, **more: Any) -> str:
-    """A definition of the projects; its id."""
-    connection = setup.register_sharepoint(work, running.stack.tenant)
-    return setup.define(
-        work,
-        {
-            "name": "Projects",
-            "source_instance_id": setup.register_database(work),
-            "source_schema": "business",
-            "source_table_name": "projects",
-            "sharepoint_connection_id": connection,
-            "site_id": setup.find_site(work, connection),
-            "list_name": "Projects",
-            "field_mappings": setup.mappings(COLUMNS, title="name"),
-            **more,
-        },
-    )["id"]
+    """A definition of the projects, or of what `more` says; its id."""
+    return setup.define(work, body(running, work, **more))["id"]
+
+
+def body(running: Running, work: Work, **more: Any) -> dict[str, Any]:
+    """What is asked for then. The database and the connection are registered once per stack."""
+    [database] = work.api.get("/database-instances") or [{"id": setup.register_database(work)}]
+    [connection] = work.api.get("/sharepoint-connections") or [
+        {"id": setup.register_sharepoint(work, running.stack.tenant)}
+    ]
+    return {
+        "name": "Projects",
+        "source_instance_id": database["id"],
+        "source_schema": "business",
+        "source_table_name": "projects",
+        "sharepoint_connection_id": connection["id"],
+        "site_id": setup.find_site(work, connection["id"]),
+        "list_name": "Projects",
+        "field_mappings": setup.mappings(COLUMNS, title="name"),
+        **more,
+    }

@@ -212,26 +212,19 @@ def test_a_list_that_nobody_notices_is_polled(watched: Watched):
 
 def test_both_ways_an_edit_in_the_list_is_in_the_table(watched: Watched):
     work = watched.work
-    [connection] = work.api.get("/sharepoint-connections")
-    [database] = work.api.get("/database-instances")
-    definition = setup.define(
+    definition = defined(
+        watched.running,
         work,
-        {
-            "name": "Customers",
-            "source_instance_id": database["id"],
-            "source_schema": "business",
-            "source_table_name": "customers",
-            "sharepoint_connection_id": connection["id"],
-            "site_id": setup.find_site(work, connection["id"]),
-            "list_name": "Customers",
-            "sync_mode": "TWO_WAY",
-            "poll_interval": "P1D",
-            "field_mappings": [
-                mapping | {"sync_direction": "BIDIRECTIONAL"}
-                for mapping in setup.mappings(("name", "country", "employees"), title="name")
-            ],
-        },
-    )["id"]
+        name="Customers",
+        source_table_name="customers",
+        list_name="Customers",
+        sync_mode="TWO_WAY",
+        poll_interval="P1D",
+        field_mappings=[
+            mapping | {"sync_direction": "BIDIRECTIONAL"}
+            for mapping in setup.mappings(("name", "country", "employees"), title="name")
+        ],
+    )
     ready = setup.provision(work, definition)
     pushed = work.api.finished(work.api.post(f"/ops/sync/{definition}", direction="push")["run_id"], seconds=120)
     assert pushed["status"] == "COMPLETED", pushed

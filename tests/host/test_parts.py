@@ -21,7 +21,7 @@ from infra.local.host.indexing import Binding, Function
 from infra.local.host.logs import Formatter
 from infra.local.host.queues import bodies
 from infra.local.host.routing import make_routes
-from infra.local.host.settings import apply_values, parse_host, parse_local, resolve, script_name
+from infra.local.host.settings import apply_values, overridden, parse_host, parse_local, resolve, script_name
 from infra.local.host.spans import format_span, parse_span
 from infra.local.host.state import StateFile
 from infra.local.host.storage import Connections
@@ -179,6 +179,27 @@ def test_host_json_is_read_into_what_the_host_uses():
     assert (config.durable.hub_name, config.durable.max_activities, config.durable.default_version) == ("Hub", 3, "1.0")
     assert config.warnings == ()
     assert parse_host({"version": "2.0", "functionTimeout": "-1"}).function_timeout is None
+
+
+def test_app_settings_stand_above_host_json_whatever_their_case():
+    document = {"version": "2.0", "extensions": {"queues": {"batchSize": 8}}}
+    config = parse_host(
+        overridden(
+            document,
+            {
+                "AzureFunctionsJobHost__extensions__queues__batchSize": "3",
+                "AZUREFUNCTIONSJOBHOST__EXTENSIONS__QUEUES__visibilityTimeout": "00:00:07",
+                "AzureFunctionsJobHost__extensions__durableTask__hubName": "Other",
+                "AzureFunctionsJobHost__functionTimeout": "-1",
+                "UNRELATED__extensions__queues__batchSize": "9",
+            },
+        )
+    )
+    assert (config.queues.batch_size, config.queues.visibility_timeout) == (3, timedelta(seconds=7))
+    assert (config.durable.hub_name, config.function_timeout) == ("Other", None)
+    assert document == {"version": "2.0", "extensions": {"queues": {"batchSize": 8}}}
+    with pytest.raises(HostError, match="batchSize must be a whole number"):
+        parse_host(overridden(document, {"AzureFunctionsJobHost__extensions__queues__batchSize": "true"}))
 
 
 def test_sections_that_this_host_does_not_know_are_kept_and_warned_about():

@@ -5,7 +5,7 @@ import base64
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from azure.storage.queue import QueueClient
 
 from infra.local.azurite import Azurite
 from infra.local.host.indexing import Binding, Function
-from infra.local.host.invocation import Outcome
+from infra.local.host.invocation import InvocationFailed, Outcome
 from infra.local.host.queues import QueueListener
 from infra.local.host.settings import QueueConfig
 from infra.local.host.storage import API_VERSION, Connections
@@ -131,27 +131,28 @@ def test_a_killed_host_loses_no_message(new_plumbing: MakePlumbing):
         assert queue.get_queue_properties().approximate_message_count == 1
 
 
-def test_a_long_run_keeps_its_message_hidden_by_renewing_it(azurite: Azurite, queue_name: str):
-    """In process, with a lease of two seconds in place of ten minutes."""
+def listened_to(azurite: Azurite, queue_name: str, run: Callable[[int], Awaitable[None]], lease: timedelta) -> int:
+    """How often one message is run until it is gone; in process, with a lease that is shorter than ten minutes."""
 
-    class SlowDispatcher:
-        runs = 0
+    class Runs:
+        count = 0
 
         async def run(self, function: object, trigger: meta.Datum, metadata: object) -> Outcome:
-            self.runs += 1
-            await asyncio.sleep(4.5)
+            self.count += 1
+            await run(self.count)
             return Outcome()
 
     async def work() -> int:
         raw = {"queueName": queue_name, "connection": "AzureWebJobsStorage"}
         trigger = Binding(name="m", type="queueTrigger", out=False, raw=raw, converter="queueTrigger")
         function = Function(
-            name="slow", call=print, directory="", trigger=trigger, inputs=(trigger,), outputs=(), returned=None,
+            name="f", call=print, directory="", trigger=trigger, inputs=(trigger,), outputs=(), returned=None,
             is_async=False, wants_context=False,
         )  # fmt: skip
-        dispatcher, config = SlowDispatcher(), QueueConfig(max_polling_interval=timedelta(milliseconds=200))
+        runs = Runs()
+        config = QueueConfig(max_polling_interval=timedelta(milliseconds=200), max_dequeue_count=1)
         connections = Connections({"AzureWebJobsStorage": azurite.connection_string})
-        listener = QueueListener(function, dispatcher, connections, config, lease=timedelta(seconds=2))  # type: ignore[arg-type]
+        listener = QueueListener(function, runs, connections, config, lease=lease)  # type: ignore[arg-type]
         running = asyncio.create_task(listener.run())
         async with connections.queue("AzureWebJobsStorage", queue_name) as queue:
             await queue.create_queue()
@@ -162,9 +163,30 @@ def test_a_long_run_keeps_its_message_hidden_by_renewing_it(azurite: Azurite, qu
                 await asyncio.sleep(0.05)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        return dispatcher.runs
+        return runs.count
 
-    assert asyncio.run(work()) == 1
+    return asyncio.run(work())
+
+
+def test_a_long_run_keeps_its_message_hidden_by_renewing_it(azurite: Azurite, queue_name: str):
+    async def long(_: int) -> None:
+        await asyncio.sleep(4.5)
+
+    assert listened_to(azurite, queue_name, long, timedelta(seconds=2)) == 1
+
+
+def test_what_fails_in_a_poison_queue_comes_again_and_goes_no_further(azurite: Azurite, queue_name: str):
+    async def fails_twice(run: int) -> None:
+        if run <= 2:
+            raise InvocationFailed("ValueError", "", "", "here")
+
+    poison = f"{queue_name}-poison"
+    assert listened_to(azurite, poison, fails_twice, timedelta(seconds=1)) == 3
+    connection = QueueClient.from_connection_string(
+        azurite.connection_string, f"{poison}-poison", api_version=API_VERSION
+    )
+    with connection as queue, pytest.raises(ResourceNotFoundError):
+        queue.get_queue_properties()
 
 
 def test_a_timer_of_seconds_ticks_and_is_never_past_due(plumbing: Plumbing):

@@ -192,9 +192,42 @@ def test_a_message_that_cannot_be_read_is_set_aside_with_its_reason(settled: Str
     assert settled.equal(), "the messages after it are taken"
 
 
-def test_a_message_that_was_set_aside_can_be_tried_again_or_discarded(settled: Streaming):
+def away(*_: object) -> int:
+    raise MetastoreUnavailable("the metastore did not answer")
+
+
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [(away, "because the metastore did not answer"), (lambda *_: 1 // 0, "because of an unexpected ZeroDivisionError")],
+)
+def test_a_message_that_the_host_gave_up_is_set_aside_with_what_went_wrong_last(
+    settled: Streaming, monkeypatch: pytest.MonkeyPatch, fails, said: str
+):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    monkeypatch.setattr(settled.world.engine.stores.backlog, "mark", fails)
+    for _ in range(2):
+        settled.world.engine.park_poison(text)
+    (parked,) = settled.world.get("/ops/changes/parked")
+    assert (parked["code"], parked["queue"], parked["state"]) == ("failed_repeatedly", QUEUE, "PARKED")
+    assert parked["reason"].endswith(said)
+
+
+def test_a_message_that_the_host_gave_up_too_early_is_taken_and_nobody_is_asked(settled: Streaming):
     (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
     settled.world.engine.park_poison(text)
+    assert settled.equal()
+    assert settled.world.get("/ops/changes/parked") == []
+    (decided,) = settled.world.get("/ops/changes/parked", decided=True)
+    assert (decided["code"], decided["state"]) == ("failed_repeatedly", "REPLAYED")
+
+
+def test_a_message_that_was_set_aside_can_be_tried_again_or_discarded(
+    settled: Streaming, monkeypatch: pytest.MonkeyPatch
+):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(settled.world.engine.stores.backlog, "mark", away)
+        settled.world.engine.park_poison(text)
     settled.world.engine.take_message("spoiled")
     found = {message["code"]: message["id"] for message in settled.world.get("/ops/changes/parked")}
     assert set(found) == {"failed_repeatedly", "not_json"}
@@ -213,10 +246,6 @@ def test_a_message_that_was_set_aside_can_be_tried_again_or_discarded(settled: S
 
 def test_a_message_comes_again_while_its_marks_cannot_be_made(settled: Streaming, monkeypatch: pytest.MonkeyPatch):
     (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
-
-    def away(*_: object) -> int:
-        raise MetastoreUnavailable("the metastore did not answer")
-
     with monkeypatch.context() as patch:
         patch.setattr(settled.world.engine.stores.backlog, "mark", away)
         with pytest.raises(MetastoreUnavailable):

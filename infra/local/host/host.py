@@ -33,6 +33,7 @@ from infra.local.host.settings import (
     HostConfig,
     LocalSettings,
     apply_values,
+    overridden,
     parse_host,
     parse_local,
     read_json,
@@ -69,7 +70,7 @@ class Host:
         self.options, self._environment = options, environment
         local = _local_settings(options.settings or root / "local.settings.json", required=options.settings is not None)
         apply_values(local.values, environment)
-        config = parse_host(read_json(root / "host.json"))
+        config = parse_host(overridden(read_json(root / "host.json"), environment))
         hub = resolve(config.durable.hub_name, environment.get, "host.json: hubName")
         self.config: HostConfig = replace(config, durable=replace(config.durable, hub_name=hub))
         for warning in (*local.warnings, *config.warnings):

@@ -1,8 +1,8 @@
 """Storage-queue triggers and outputs.
 
-Behaviour of QueueListener and QueueProcessor in the Storage Queues extension (github.com/Azure/azure-sdk-for-net,
-sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues): batches, newBatchThreshold, dequeue count, renewal of
-visibility at half its time, the poison queue, base64.
+Behaviour of QueueListener, QueueListenerFactory and QueueProcessor in the Storage Queues extension
+(github.com/Azure/azure-sdk-for-net, sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Queues): batches,
+newBatchThreshold, dequeue count, renewal of visibility at half its time, the poison queue, base64.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from infra.local.host.settings import QueueConfig
 from infra.local.host.storage import Connections
 
 log = logging.getLogger("localhost.queues")
+_POISON = "-poison"
 LEASE = timedelta(minutes=10)  # the visibility time-out under which the host reads
 
 
@@ -92,13 +93,18 @@ class QueueListener:
         self._function, self._dispatcher, self._config = function, dispatcher, config
         self._lease = lease
         self._queue = connections.queue(where.connection, where.name)
-        self._poison = connections.queue(where.connection, f"{where.name}-poison")
+        # What ends in a poison queue goes no further: there is no poison queue of a poison queue.
+        last = where.name.endswith(_POISON)
+        self._poison = None if last else connections.queue(where.connection, f"{where.name}{_POISON}")
         self._work: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Polls until cancelled."""
         backoff = Backoff(self._config.max_polling_interval, random.uniform)
-        async with self._queue, self._poison:
+        async with AsyncExitStack() as stack:
+            for queue in (self._queue, self._poison):
+                if queue is not None:
+                    await stack.enter_async_context(queue)
             try:
                 while True:
                     found = await self._poll()
@@ -146,7 +152,9 @@ class QueueListener:
             say(log, logging.ERROR, "queue.not_base64", function=self._function.name, id=message.id)
             await self._bury(message)
             return
-        if dequeues > self._config.max_dequeue_count:  # earlier runs died before they could bury it
+        if (
+            dequeues > self._config.max_dequeue_count and self._poison is not None
+        ):  # earlier runs died before they could bury it
             await self._bury(message)
             return
         failure: str | None = None
@@ -164,6 +172,8 @@ class QueueListener:
             await self._queue.delete_message(message)
             return
         say(log, logging.WARNING, "queue.failed", function=self._function.name, dequeues=dequeues, error=failure)
+        if self._poison is None:
+            return  # it stays hidden for the rest of its lease, and then comes again, however often that was
         if dequeues >= self._config.max_dequeue_count:
             await self._bury(message)
         else:
@@ -187,6 +197,8 @@ class QueueListener:
         message.pop_receipt = fresh.pop_receipt  # every update makes the older receipt worthless
 
     async def _bury(self, message: QueueMessage) -> None:
+        if self._poison is None:
+            return
         await _create(self._poison)
         await self._poison.send_message(message.content)
         await self._queue.delete_message(message)

@@ -1,8 +1,9 @@
 """host.json and local.settings.json, read as the real host reads them and refused with a sentence where they are wrong.
 
-Sources: learn.microsoft.com/azure/azure-functions/functions-host-json and functions-develop-local.
+Sources: learn.microsoft.com/azure/azure-functions/functions-host-json, functions-app-settings and functions-develop-local.
 """
 
+import copy
 import json
 import os
 import re
@@ -128,6 +129,36 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise HostError(f"{path} must hold a JSON object.")
     return document
+
+
+_OVERRIDE = "azurefunctionsjobhost__"
+
+
+def overridden(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """host.json under the app settings that stand above it: AzureFunctionsJobHost__extensions__queues__batchSize, say.
+    Names are matched whatever their case; texts that are whole numbers or true or false become those."""
+    result = copy.deepcopy(dict(document))
+    for name, text in sorted(environment.items()):
+        if not name.lower().startswith(_OVERRIDE):
+            continue
+        section, (*path, last) = result, name[len(_OVERRIDE) :].split("__")
+        for part in path:
+            key = _named(section, part)
+            if not isinstance(section.get(key), dict):
+                section[key] = {}
+            section = section[key]
+        section[_named(section, last)] = _typed(text)
+    return result
+
+
+def _named(section: Mapping[str, Any], name: str) -> str:
+    return next((key for key in section if key.lower() == name.lower()), name)
+
+
+def _typed(text: str) -> str | int | bool:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
 
 
 def parse_host(document: Mapping[str, Any]) -> HostConfig:

@@ -228,12 +228,13 @@ class StreamStore:
 
     # ---- messages
 
-    def park(self, queue: str, body: str, *, code: str, reason: str) -> None:
-        """Kept once, however often it comes."""
+    def park(self, queue: str, body: str, *, code: str, reason: str) -> UUID:
+        """Kept once, however often it comes, with the reason that was given last. Its id."""
         digest = hashlib.sha256(body.encode(errors="surrogatepass")).digest()
         values = {"queue": queue, "body": _storable(body), "digest": digest, "code": code, "reason": reason}
         with self._metastore.connection() as connection:
-            connection.execute(SQL["park"], values)
+            (found,) = connection.execute(SQL["park"], values).fetchall()
+        return UUID(str(found[0]))
 
     def parked(self, *, decided: bool = False, limit: int = 100) -> Sequence[ParkedMessage]:
         with self._metastore.connection() as connection:

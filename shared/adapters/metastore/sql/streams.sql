@@ -159,10 +159,12 @@ select w.sync_def_id
 select instance_id from syncbridge.stream_slots where over_budget_since is not null and budget_action = 'PAUSE_OTHERS'
 
 -- park --
--- A message that cannot be used; once.
+-- A message that cannot be used; once, with the newest reason.
 insert into syncbridge.parked_messages (queue, body, digest, reason_code, reason_text)
 values (%(queue)s, %(body)s, %(digest)s, %(code)s, %(reason)s)
-on conflict (queue, digest) where state = 'PARKED' do nothing
+on conflict (queue, digest) where state = 'PARKED'
+   do update set reason_code = excluded.reason_code, reason_text = excluded.reason_text
+returning id
 
 -- parked --
 -- Messages that were parked, the newest first.
