@@ -175,6 +175,14 @@ class ListStore(Protocol):
     def find(self, target: TargetList, sync_keys: Sequence[str]) -> Mapping[str, Look]:
         """Read items by their sync key (the unique hidden column)."""
 
+    def reserve(self, writes: int) -> None:
+        """The next reading takes the RU of so many writes along with its own, and is refused where they are not to be
+        had: what was read can then be written, however much the others spend. Without that a small budget could go into
+        readings for ever."""
+
+    def release(self) -> None:
+        """Gives back what no write has used of it."""
+
     def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[UUID, Outcome]:
         """At most 20 writes, in one $batch; an outcome for every op."""
 

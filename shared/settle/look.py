@@ -89,7 +89,7 @@ def look(
     """Reads the items of `works`: by id where one is known, else by sync key.
 
     Returns the works whose item could not be read, with what was said about waiting, and what stops the definition.
-    Works that were read have `item_read` set. Raises Throttled when the budget has no RU.
+    Works that were read have `item_read` set.
     """
     by_id = {
         work.known.item_id: work for work in works if work.known and work.known.item_id is not None and not work.probe

@@ -16,14 +16,14 @@ from datetime import timedelta
 
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
-from shared.core.errors import ConfigurationError, RowsHidden, SafetyStop, SyncError, Throttled
+from shared.core.errors import ConfigurationError, RowsHidden, SafetyStop, SyncError, Throttled, Transient
 from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import Item
 from shared.core.mapping import item_values, row_values
 from shared.core.runs import RunCounts
 from shared.core.source import Row
 from shared.settle.holds import hold_for
-from shared.settle.job import Job, PageResult, Tools
+from shared.settle.job import BATCH, Job, PageResult, Tools
 from shared.settle.judge import judge
 from shared.settle.look import knows_too_little, learn, look, must_look, observe, still_typing
 from shared.settle.page_state import PageState, Rounds, Steps
@@ -55,8 +55,10 @@ def settle_page(job: Job, tools: Tools) -> Generator[Boundary, None, PageResult]
             SyncError
         ):  # the metastore may be what is away; what was written is then found again by its intents
             yield from page.flush()
+            page.tools.lists.release()
         page.give_back()
         raise
+    page.tools.lists.release()
     return page.result()
 
 
@@ -125,13 +127,11 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
         return frozenset()
     target = page.definition.target
     unseen = [work for work in works if not observe(work, page.job.observations)]
+    if unseen and page.policy.writes_items:
+        page.tools.lists.reserve(min(len(unseen), BATCH))
     try:
         unread, said, stopped = look(page.tools.lists, target, unseen)
-        for work in works:
-            learn(work, page.tools.lists, target, lambda item: _item_digests(page, item))
-    except Throttled as throttled:
-        page.wait = throttled.retry_after or 1.0
-        return frozenset()
+        unclear = [] if stopped is not None else _learn(page, works)
     except (SafetyStop, ConfigurationError) as stop:
         page.hold = hold_for(stop)
         return frozenset()
@@ -142,9 +142,11 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
     waits = [answer.retry_after for answer in said if answer.retry_after is not None]
     for work in unread:
         page.later(work, timedelta(seconds=max(waits, default=5.0)), Reason.DOUBT)
+    for work, seconds in unclear:
+        page.later(work, timedelta(seconds=seconds), Reason.DOUBT)
     readable = []
     for work in works:
-        if not work.item_read:
+        if not work.item_read or work.key not in page.open:
             continue
         wait = still_typing(work, page.definition.debounce, page.at().now)
         if wait is None:
@@ -152,6 +154,18 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
         else:
             page.later(work, wait, None)
     return frozenset(readable)
+
+
+def _learn(page: PageState, works: Sequence[Work]) -> list[tuple[Work, float]]:
+    """What the items tell about writes in doubt; returns the works whose item's history could not be read, with the
+    seconds to wait. The others go on: a page that could not afford all of its readings has to use those that it has."""
+    unclear = []
+    for work in works:
+        try:
+            learn(work, page.tools.lists, page.definition.target, lambda item: _item_digests(page, item))
+        except Transient as error:
+            unclear.append((work, error.retry_after or 5.0))
+    return unclear
 
 
 def _item_digests(page: PageState, item: Item) -> Mapping[FieldNo, Digest]:

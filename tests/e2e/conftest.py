@@ -19,7 +19,9 @@ def brought_up(options: Options) -> Iterator[Running]:
         supervisor = Supervisor()
         try:
             stack = bring_up(load(Path(directory) / "stack"), supervisor, options, print)
-            yield Running(stack, supervisor, options)
+            running = Running(stack, supervisor, options)
+            yield running
+            running.close()
         finally:
             supervisor.stop_all()
 

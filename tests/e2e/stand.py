@@ -1,7 +1,7 @@
 """A running stack for the tests of the whole: its host can be killed and started again."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -33,9 +33,16 @@ class Running:
     stack: Stack
     supervisor: Supervisor
     options: Options
+    opened: list[Api] = field(default_factory=list)
 
     def work(self) -> Work:
-        return Work(stack=self.stack, api=Api(self.stack.api_url, self.stack.state.host_key), report=Report())
+        """Its connections are closed with the stack: a test that fails leaves none to the tests after it."""
+        self.opened.append(Api(self.stack.api_url, self.stack.state.host_key))
+        return Work(stack=self.stack, api=self.opened[-1], report=Report())
+
+    def close(self) -> None:
+        for api in self.opened:
+            api.close()
 
     def kill_host(self) -> float:
         """When it was dead, as seconds since 1970."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,7 +58,6 @@ def test_the_schedule_tick_starts_what_is_due_in_the_host(running):
     assert run["trigger"] == "SCHEDULE"
     ended = work.api.finished(run["id"], seconds=120)
     assert (ended["status"], ended["created"]) == ("COMPLETED", ROWS)
-    work.api.close()
 
 
 def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_with_one_gapless_history(running):
@@ -91,19 +91,17 @@ def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_wi
     assert [len(of(history, kind)) for kind in (EXECUTION_STARTED, EXECUTION_COMPLETED)] == [1, 1]
     assert len(of(history, TIMER_CREATED)) == len(of(history, TIMER_FIRED))
 
-    graph = work.graph(running.stack.tenant)
-    found = difference(
-        work,
-        graph,
-        rows="from business.projects",
-        site=ready.site,
-        list_id=ready.list_id,
-        pairs=ready.pairs,
-        key=ready.pair("id"),
-        zone=ZoneInfo(SITE_ZONE),
-    )
-    graph.close()
+    with closing(work.graph(running.stack.tenant)) as graph:
+        found = difference(
+            work,
+            graph,
+            rows="from business.projects",
+            site=ready.site,
+            list_id=ready.list_id,
+            pairs=ready.pairs,
+            key=ready.pair("id"),
+            zone=ZoneInfo(SITE_ZONE),
+        )
     assert found.equal, found
     assert (found.rows, found.items) == (ROWS, ROWS)
     push(work, definition, "a second push writes nothing")
-    work.api.close()

@@ -103,7 +103,7 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def listening(roomy: Running) -> Iterator[Watched]:
+def listening(roomy: Running) -> Watched:
     work = roomy.work()
     definition = defined(roomy, work, poll_interval="P1D")
     ready = setup.provision(work, definition)
@@ -113,8 +113,7 @@ def listening(roomy: Running) -> Iterator[Watched]:
     roomy.tick()
     made.quiet()
     assert len(made.items()) == ROWS
-    yield made
-    work.api.close()
+    return made
 
 
 @pytest.fixture

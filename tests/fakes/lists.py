@@ -95,6 +95,8 @@ class FakeLists:
     gone: bool = False
     stop: SyncError | None = None
     history: bool = True
+    history_stop: dict[ItemId, SyncError] = field(default_factory=dict)
+    """Items whose versions cannot be read, with the reason."""
     drifted: tuple[str, ...] = ()
     """What a look at the columns tells."""
     columns_stop: SyncError | None = None
@@ -102,6 +104,8 @@ class FakeLists:
     page: int = 200
     unmarked_deletes: bool = False
     """Deleted entries of a delta come without saying so."""
+    reserved: int = 0
+    """Writes that a page has paid for ahead. Readings and writes are free here: the budget is the client's."""
     writes: list[ItemWrite] = field(default_factory=list)
     reads: int = 0
     items: dict[ItemId, FakeItem] = field(default_factory=dict)
@@ -177,6 +181,12 @@ class FakeLists:
         by_key = {item.versions[-1].get(target.key_column): item for item in self.items.values()}
         return {key: self._look(key, by_key.get(key)) for key in sync_keys}
 
+    def reserve(self, writes: int) -> None:
+        self.reserved = writes
+
+    def release(self) -> None:
+        self.reserved = 0
+
     def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[UUID, Outcome]:
         self._check(target)
         assert len(writes) <= 20, "a $batch holds 20"
@@ -193,6 +203,8 @@ class FakeLists:
         self._check(target)
         self._require()
         self.reads += 1
+        if item in self.history_stop:
+            raise self.history_stop[item]
         found = self.items.get(item)
         if found is None or not self.history:
             return None

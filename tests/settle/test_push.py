@@ -9,7 +9,8 @@ import pytest
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
 from shared.core.definition import GuardSettings
-from shared.core.errors import ListGone, RowsHidden
+from shared.core.errors import GraphUnavailable, ListGone, RowsHidden, Throttled
+from shared.core.ids import Identity
 from shared.core.items import CreateItem, DeleteItem, NotSent, PatchItem, Refused
 from shared.core.ledger import EntryState
 from shared.core.source import SourceType
@@ -154,6 +155,26 @@ def test_a_person_edits_an_item_whose_create_got_no_answer_and_the_edit_is_logge
     world.settle()
     assert world.expected() == world.items()
     assert [("a", '"person"', "FINAL", "ROW")] == world.conflicts()
+
+
+@pytest.mark.parametrize("error", [Throttled("the budget is used up", retry_after=7.0), GraphUnavailable("away")])
+def test_an_item_whose_history_cannot_be_read_now_does_not_keep_the_rest_of_its_page_waiting(world: World, error):
+    for n in range(3):
+        world.source.put(str(n), a="x", b="y")
+    world.push()
+    items = {identity: item for item, identity in world.ledger_items().items()}
+    for n in range(3):
+        world.source.put(str(n), a="z")
+    world.lists.script.extend([lost_after] * 3)
+    world.push()
+    world.wait(61)
+    world.lists.history_stop = {items[Identity('["1"]')]: error}
+    world.settle()
+    assert [row[0] for row in world.backlog_rows()] == ['["1"]'], "the others are settled"
+    world.lists.history_stop = {}
+    world.wait(61)
+    world.settle()
+    assert (world.expected(), world.backlog_rows()) == (world.items(), [])
 
 
 @pytest.mark.parametrize("history", [True, False], ids=["with history", "without history"])

@@ -121,7 +121,7 @@ def open_http(timing: Timing, *, transport: httpx.BaseTransport | None = None) -
 class GraphClient:
     """Requests of one connection and lane. Cheap: made per run, over the process' one httpx.Client.
 
-    `requests` and `ru` count what this instance spent.
+    `requests` and `ru` count what this instance spent. `reserve` and `release`: see `shared.ports.ListStore`.
     """
 
     def __init__(
@@ -157,6 +157,8 @@ class GraphClient:
         self._limits = limits or Limits()
         self._sleep = sleep
         self._bare_throttles = 0
+        self._wanted = 0
+        self._reserved = 0
         self._log = logging.getLogger("syncbridge.graph")
 
     def send(self, request: Request, *, begun: float | None = None) -> Answer:
@@ -167,7 +169,7 @@ class GraphClient:
         no answer), Doubt (a write has no answer), ConfigurationError (no token to be had).
         """
         begun = self.clock.monotonic() if begun is None else begun
-        self._take(request.ru)
+        self._take(request)
         answer = self._exchange(request, self._token(request, renew=False), begun)
         if answer.status == 401:
             if self.too_late(begun):
@@ -225,17 +227,32 @@ class GraphClient:
         self._budget.penalize(seconds)
         return seconds
 
+    def reserve(self, ru: int) -> None:
+        """The next request takes as much more than it costs as makes the reserve so many RU; writes after it draw on it."""
+        self._wanted = ru
+
+    def release(self) -> None:
+        """Give back what no write has drawn."""
+        unused, self._wanted, self._reserved = self._reserved, 0, 0
+        if unused:
+            self._budget.charge(-unused)
+
     def renew_token(self) -> None:
         """A member of a $batch was refused with 401 although the envelope was not."""
         self._tokens.bearer(renew=True)
 
-    def _take(self, ru: int) -> None:
+    def _take(self, request: Request) -> None:
+        drawn = min(self._reserved, request.ru) if request.writes else 0
+        added = max(self._wanted - self._reserved, 0)
+        ru = request.ru - drawn + added
         waited = 0.0
-        while (wait := self._budget.take(ru, self._lane)) > 0:
+        while ru and (wait := self._budget.take(ru, self._lane)) > 0:
             if waited + wait > self.timing.inline_wait:
                 raise Throttled("The budget of resource units is used up for now.", retry_after=wait, code="budget")
             self._sleep(wait)
             waited += wait
+        self._reserved += added - drawn
+        self._wanted = 0
 
     def _token(self, request: Request, *, renew: bool) -> str:
         try:

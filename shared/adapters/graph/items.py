@@ -12,6 +12,7 @@ from shared.adapters.graph.client import (
     RU_DELTA_WITH_TOKEN,
     RU_MULTI_READ,
     RU_SINGLE_READ,
+    RU_WRITE,
     GraphClient,
     Request,
 )
@@ -200,6 +201,14 @@ class SharePointLists:
         return Looked(item=matching[0] if matching else None)
 
     # ------------------------------------------------------------ writing
+
+    def reserve(self, writes: int) -> None:
+        """2 RU each."""
+        self._client.reserve(RU_WRITE * writes)
+
+    def release(self) -> None:
+        """What no write has used goes back to the budget."""
+        self._client.release()
 
     def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[UUID, Outcome]:
         """At most 20 writes in one $batch, 2 RU each; every PATCH and DELETE carries If-Match.

@@ -78,6 +78,12 @@ class Watched:
     def find(self, target: TargetList, sync_keys: Sequence[str]) -> Mapping[str, Look]:
         return self.inner.find(target, sync_keys)
 
+    def reserve(self, writes: int) -> None:
+        self.inner.reserve(writes)
+
+    def release(self) -> None:
+        self.inner.release()
+
     def write(self, target: TargetList, writes: Sequence[ItemWrite]) -> Mapping[Any, Outcome]:
         return self.inner.write(target, writes)
 
