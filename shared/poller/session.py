@@ -6,6 +6,7 @@ read again, and a reader that was overtaken confirms nothing.
 """
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,8 @@ CARE = 5.0
 """Seconds between two looks at the source's publication and slot, and at the queue and the budget."""
 READ = 2_000
 """Frames of one reading at most: between two of them the server hears from us."""
+STREAM_AGAIN = 300.0
+"""Seconds, more or less a fifth, for which a slot is read by SQL before it is tried whether it may be streamed by now."""
 LONGEST_GATHERING = 5.0
 """Seconds that changes are gathered at most while the tenant's budget is used up: one key once, not ten times."""
 
@@ -95,6 +98,7 @@ class Session:
         self._full_queue = False
         self._not_before = 0.0
         self._next_beat = self._next_care = self._next_idle = 0.0
+        self._stream_again = math.inf
         self._problem: tuple[str, str] | None = None
 
     def run(self) -> None:
@@ -138,6 +142,8 @@ class Session:
         instance = self._engine.stores.instances.get(self._instance)
         feed = self._engine.sources.feed(instance, slot=self._record.name, at=self._confirmed)
         self._seen.state = State.STREAMING if feed.streaming else State.POLLING
+        if not feed.streaming:
+            self._stream_again = self._clock.monotonic() + STREAM_AGAIN * (0.8 + 0.4 * self._jitter())
         self._seen.code = None
         log.info(
             "the slot is read", extra={"action": "reading", "slot": self._record.name, "streaming": feed.streaming}
@@ -246,6 +252,8 @@ class Session:
         self._streams.trouble(self._instance, self._epoch, self._problem or self._watching.problem)
         if self._record.paused_reason is not None or self._record.phase is not Phase.STREAMING:
             return False
+        if self._clock.monotonic() >= self._stream_again:
+            return False  # the next session begins where this one ends, and asks for a stream first
         if self._clock.monotonic() >= self._next_care:
             self._measure(outbox)
             return self._take_care()

@@ -14,6 +14,7 @@ from shared.engine.streams import QUEUE
 from shared.poller import session
 from shared.poller.health import HealthServer
 from shared.poller.poller import Poller
+from shared.process import SystemClock
 from tests.streams.world import Streaming, until
 
 NEW, CHANGED, GONE = "I", "U", "D"
@@ -54,6 +55,40 @@ def test_a_slot_read_by_sql_is_as_good(live: Streaming, monkeypatch: pytest.Monk
         live.world.sql("delete from app.things where id = 1")
         live.caught_up()
         assert live.keys() == {'["1"]': GONE}
+
+
+class MovableClock(SystemClock):
+    """The time, and what a test adds to it."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+def test_a_slot_read_by_sql_is_streamed_once_that_is_allowed(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    clock, tries, stream = MovableClock(), list[float](), replication.Stream
+    live.world.engine.clock = clock
+
+    def refused(*_: object, **__: object) -> None:
+        tries.append(clock.ahead)
+        raise replication._NoStreamError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replication, "Stream", refused)
+        with live.streaming() as poller:
+            clock.ahead = 200.0
+            assert beats(live)
+            assert tries == [0.0], "not all the time"
+            clock.ahead = 400.0
+            until(lambda: tries == [0.0, 400.0])
+            patch.setattr(replication, "Stream", stream)
+            live.world.sql("update app.things set note = 'changed' where id = 1")
+            clock.ahead = 800.0
+            until(lambda: poller.ready()[1]["slots"][0]["state"] == "STREAMING", poller.ready)
+            live.world.sql("update app.things set note = 'changed' where id = 2")
+            live.caught_up()
+    assert live.keys() == {'["1"]': CHANGED, '["2"]': CHANGED}
 
 
 def test_a_changed_key_names_both_and_leaves_one_item(live: Streaming):
@@ -205,21 +240,21 @@ def test_a_long_queue_is_not_made_longer(live: Streaming, monkeypatch: pytest.Mo
         live.caught_up()
         live.messages()
         monkeypatch.setattr(live.queue, "depth", lambda _: 10_000)
-        until(lambda: _full(live))
+        assert beats(live), "the poller has seen the long queue: it reads nothing that is written from now on"
         live.world.sql("update app.things set note = 'changed' where id = 1")
-        live.world.sql("select 1")
+        assert beats(live)
         assert live.messages() == []
         monkeypatch.setattr(live.queue, "depth", lambda _: 0)
         live.caught_up()
         assert live.keys() == {'["1"]': CHANGED}
 
 
-def _full(live: Streaming) -> bool:
-    """The poller has seen the long queue: it reads nothing that is written from now on."""
-    before = live.slot().heartbeat_at
-    until(lambda: live.slot().heartbeat_at != before)
-    before = live.slot().heartbeat_at
-    return bool(until(lambda: live.slot().heartbeat_at != before))
+def beats(live: Streaming) -> bool:
+    """The poller has looked at everything twice since."""
+    for _ in range(2):
+        before = live.slot().heartbeat_at
+        until(lambda before=before: live.slot().heartbeat_at != before)
+    return True
 
 
 def test_changes_are_gathered_while_the_budget_is_used_up(live: Streaming, monkeypatch: pytest.MonkeyPatch):
@@ -231,7 +266,7 @@ def test_changes_are_gathered_while_the_budget_is_used_up(live: Streaming, monke
         from shared.handles import ceiling_of
 
         live.world.engine.graphs.budget(connection, ceiling_of(connection)).penalize(3600)
-        until(lambda: _full(live))
+        assert beats(live)
         for n in range(20):
             live.world.sql("update app.things set note = %s where id = 1", f"note {n}")
         live.caught_up()
