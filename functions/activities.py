@@ -8,7 +8,7 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.container import engine
-from functions.messages import Failure, ListEvent, ListNotice, RunEnd, RunOrder, StepAnswer
+from functions.messages import Failure, ListEvent, ListNotice, RunEnd, RunOrder, StepAnswer, packed
 from shared.core.errors import Disposition, SyncError, Transient, disposition
 from shared.core.ids import DefinitionId, RunId
 from shared.faults import describe
@@ -89,7 +89,8 @@ def _hint(definition: DefinitionId) -> None:
     if not bridge.wants_reading(definition):
         return
     try:
-        bridge.queue.put(names.GRAPH_NOTIFICATIONS, ListNotice(definition=definition, event=ListEvent.AGAIN).text())
+        for text in packed([ListNotice(definition=definition, event=ListEvent.AGAIN)]):
+            bridge.queue.put(names.GRAPH_NOTIFICATIONS, text)
     except SyncError as error:
         log.warning("no hint was sent: %s", error.code, extra={"action": "hint_failed", "code": error.code})
 

@@ -1,10 +1,14 @@
 """What travels between orchestrations and activities: identifiers and outcomes, never row values. JSON primitives."""
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+_TOGETHER = 150
+"""Notices in one message: below the 48 KiB that a queue takes (some 240 bytes each)."""
 
 
 class Message(BaseModel):
@@ -63,7 +67,7 @@ class ListEvent(StrEnum):
 
 
 class ListNotice(Message):
-    """One list of one definition was noticed. Travels through the queue graph-notifications."""
+    """One list of one definition was noticed."""
 
     definition: UUID
     list_id: UUID | None = None
@@ -72,8 +76,17 @@ class ListNotice(Message):
     subscription: UUID | None = None
     """Graph's id, of RENEW and REMOVED."""
 
-    def text(self) -> str:
-        return self.model_dump_json()
+
+class ListNotices(Message):
+    """What travels through the queue graph-notifications: one notice or several that came together."""
+
+    notices: Annotated[tuple[ListNotice, ...], Field(min_length=1, max_length=_TOGETHER)]
+
+
+def packed(notices: Sequence[ListNotice]) -> list[str]:
+    """As few messages as hold them all, so that whoever waits for the queue waits once."""
+    slices = (notices[at : at + _TOGETHER] for at in range(0, len(notices), _TOGETHER))
+    return [ListNotices(notices=tuple(some)).model_dump_json() for some in slices]
 
 
 class RunEnd(Message):

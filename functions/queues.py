@@ -9,12 +9,13 @@ import azure.functions as func
 
 from functions import names
 from functions.container import engine
-from functions.messages import ListEvent, ListNotice
+from functions.messages import ListEvent, ListNotice, ListNotices
 from functions.starting import start_run
 from shared.core.catalog import AuditEntry
 from shared.core.errors import SyncError
 from shared.core.ids import DefinitionId
 from shared.core.runs import ActiveRun
+from shared.faults import describe
 
 blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.queues")
@@ -24,11 +25,24 @@ log = logging.getLogger("syncbridge.queues")
 @blueprint.durable_client_input(client_name="client")
 @blueprint.function_name(names.LIST_NOTICED)
 async def list_noticed(message: func.QueueMessage, client: df.DurableOrchestrationClient) -> None:
-    """Puts the notice on record and starts the run that answers it, unless one is under way: that one sees to it at its end."""
-    notice = ListNotice.model_validate_json(message.get_body())
-    run = await asyncio.to_thread(_take, notice)
-    if run is not None:
-        await start_run(client, run)
+    """Puts each notice on record and starts the run that answers it, unless one is under way: that one sees to it at its end.
+
+    One that fails holds up none that came with it; the message then comes again with all of them, which costs readings only."""
+    failed: Exception | None = None
+    for notice in ListNotices.model_validate_json(message.get_body()).notices:
+        try:
+            run = await asyncio.to_thread(_take, notice)
+            if run is not None:
+                await start_run(client, run)
+        except Exception as error:  # whatever it is, the others have their turn
+            log.warning(
+                "a notice failed: %s",
+                describe(error),
+                extra={"action": "notice_failed", "definition": str(notice.definition)},
+            )
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _take(notice: ListNotice) -> ActiveRun | None:

@@ -18,7 +18,7 @@ MAX_BYTES = 49_152
 # The newest version that Azurite 3.35 knows: by default the SDK asks for one that it refuses
 # (github.com/Azure/Azurite/issues/2651). Azure keeps serving old versions.
 API_VERSION = "2025-11-05"
-# A sender that answers somebody (Graph waits 10 seconds for a webhook) has to know in time that a queue is away.
+# A sender that holds something has to know in time that a queue is away; a webhook answers before this is over.
 _CONNECT_SECONDS, _READ_SECONDS = 2.0, 3.0
 _NEVER = -1
 _DEVELOPMENT = (

@@ -1,8 +1,10 @@
 """How long Graph waits for a webhook's answer, through the local host, beside what a message into the queue takes alone."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -28,10 +30,16 @@ from tests.bench.figures import Figure
 _STATE = "a client state that the bench knows"
 _FIRST_LOOK = 2.5
 """Seconds after which a subscription that was unknown is looked for again."""
+_WANTED = 100.0
+"""Milliseconds that an answer may take."""
+_CROWD = 8
+_LOGGED = re.compile(r'action="notices".* accepted=(\d+).* queue_ms=([\d.]+)')
 
 
 def answers(*, count: int) -> list[Figure]:
-    """Milliseconds from a notice's POST to its 202, one at a time: the median and the 99th percentile."""
+    """Milliseconds from a notice's POST to its 202, median and 99th percentile: one at a time, and several at once.
+
+    What the queue takes of an answer is Azurite's and the disk's, and measured beside it: the rest is the product's own."""
     with TemporaryDirectory(prefix="syncbridge-bench-") as directory:
         Path(directory).chmod(0o711)
         supervisor = Supervisor()
@@ -54,22 +62,34 @@ def _measured(stack: Stack, subscription: str, count: int) -> list[Figure]:
             answer = http.post("/api/graph/notifications", json={"value": [notice]})
             assert answer.status_code == 202, answer.text
 
-        post(_STATE)
+        def genuine() -> None:
+            post(_STATE)
+
+        def bare() -> None:
+            queues.put("bench", '{"a": "message of the size of a notice, alone, without a host or a webhook"}')
+
+        genuine(), bare()  # what only the first one does is over
         time.sleep(_FIRST_LOOK)
-        post(_STATE)
-        genuine = _percentiles(lambda: post(_STATE), count)
-        forged = _percentiles(lambda: post("a guess"), count)
-    bare = _percentiles(
-        lambda: queues.put("bench", '{"a": "message of the size of a notice, alone, without a host or a webhook"}'),
-        count,
-    )
+        genuine()
+        answers, puts = _in_turns(genuine, bare, count)
+        # There was one at a time, so the lines of the log are in their order.
+        own = [answer - queue for answer, queue in zip(answers, _queue_parts(stack)[-count:], strict=True)]
+        forged, _ = _in_turns(lambda: post("a guess"), bare, count)
+        crowd, crowded_puts = _at_once(genuine, count), _at_once(bare, count)
     queues.close()
-    alone, other = "a message into the queue alone", "a genuine notice"
+    alone = "a message into the queue alone, in turns with it"
     return [
-        Figure(name="webhook_answer_p50", value=genuine[0], unit="ms", against=bare[0], note=alone),
-        Figure(name="webhook_answer_p99", value=genuine[1], unit="ms", against=bare[1], note=alone),
-        Figure(name="webhook_forged_p99", value=forged[1], unit="ms", against=genuine[1], note=other),
+        *_figures("webhook_answer", answers, _percentiles(puts), alone),
+        *_figures("webhook_own", own, (_WANTED, _WANTED), "the answer without its message; what an answer may take"),
+        *_figures("webhook_forged", forged, _percentiles(answers), "a genuine notice"),
+        *_figures(f"webhook_{_CROWD}_at_once", crowd, _percentiles(crowded_puts), f"{_CROWD} messages at once, alone"),
     ]
+
+
+def _queue_parts(stack: Stack) -> list[float]:
+    """Of each genuine notice so far, in order: the milliseconds that its message took, as the webhook's log line says."""
+    found = _LOGGED.findall(stack.host.log.read_text(encoding="utf-8"))
+    return [float(queue) for accepted, queue in found if accepted != "0"]
 
 
 def _subscribed(stack: Stack) -> str:
@@ -100,12 +120,32 @@ def _subscribed(stack: Stack) -> str:
     return subscription
 
 
-def _percentiles(call: Callable[[], None], count: int) -> tuple[float, float]:
-    """The median and the 99th percentile, in milliseconds."""
-    took = []
-    for _ in range(count):
-        began = time.perf_counter()
-        call()
-        took.append((time.perf_counter() - began) * 1000)
+def _in_turns(one: Callable[[], None], other: Callable[[], None], count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of each call: whatever else the machine does meanwhile, it does to both."""
+    pairs = [(_took(one), _took(other)) for _ in range(count)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _at_once(call: Callable[[], None], count: int) -> list[float]:
+    """Milliseconds of each call, `_CROWD` of them under way at any time."""
+    with ThreadPoolExecutor(_CROWD) as threads:
+        return list(threads.map(lambda _: _took(call), range(count)))
+
+
+def _took(call: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def _figures(name: str, took: list[float], against: tuple[float, float], note: str) -> list[Figure]:
+    cuts = zip(("p50", "p99"), _percentiles(took), against, strict=True)
+    return [
+        Figure(name=f"{name}_{cut}", value=value, unit="ms", against=beside, note=note) for cut, value, beside in cuts
+    ]
+
+
+def _percentiles(took: list[float]) -> tuple[float, float]:
+    """The median and the 99th percentile."""
     cuts = statistics.quantiles(took, n=100)
     return cuts[49], cuts[98]

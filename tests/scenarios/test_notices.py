@@ -43,10 +43,11 @@ class Mail:
         """What the queue's trigger makes of them: how many runs began, each driven to its end."""
         runs = 0
         for text in messages:
-            run = queues._take(queues.ListNotice.model_validate_json(text))
-            if run is not None:
-                self.case.drive(run)
-                runs += 1
+            for notice in queues.ListNotices.model_validate_json(text).notices:
+                run = queues._take(notice)
+                if run is not None:
+                    self.case.drive(run)
+                    runs += 1
         return runs
 
 

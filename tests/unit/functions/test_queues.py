@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions import activities, names, queues
-from functions.messages import ListEvent, ListNotice, RunEnd
+from functions.messages import ListEvent, ListNotice, ListNotices, RunEnd, packed
 from shared.core.catalog import AuditEntry
 from shared.core.errors import MetastoreUnavailable, QueueUnavailable
 from shared.core.ids import DefinitionId, RunId
@@ -37,6 +37,8 @@ class Bridge:
     again: bool = False
     queue_is_away: bool = False
     metastore_is_away: bool = False
+    broken: UUID | None = None
+    """A definition whose notices fail."""
 
     @property
     def queue(self) -> Any:
@@ -47,6 +49,8 @@ class Bridge:
         return SimpleNamespace(audit=self)
 
     def notice(self, definition: UUID) -> ActiveRun | None:
+        if definition == self.broken:
+            raise MetastoreUnavailable("away")
         self.done.append(("notice", definition))
         return self.run
 
@@ -95,7 +99,12 @@ def take(bridge: Bridge, body: str) -> None:
 
 
 def notice(event: ListEvent, subscription: UUID | None = None) -> str:
-    return ListNotice(definition=DEFINITION, list_id=LIST, event=event, subscription=subscription).text()
+    return together(ListNotice(definition=DEFINITION, list_id=LIST, event=event, subscription=subscription))
+
+
+def together(*notices: ListNotice) -> str:
+    [text] = packed(notices)
+    return text
 
 
 STARTED = (names.SYNC_RUN, f"run-{UUID(int=7).hex}", True)
@@ -104,6 +113,14 @@ STARTED = (names.SYNC_RUN, f"run-{UUID(int=7).hex}", True)
 def test_a_notice_is_put_on_record_and_its_run_is_started(bridge: Bridge):
     take(bridge, notice(ListEvent.CHANGED))
     assert bridge.done == [("notice", DEFINITION), STARTED]
+
+
+def test_a_notice_that_fails_holds_up_none_that_came_with_it_and_the_message_comes_again(bridge: Bridge):
+    bridge.run, bridge.broken = None, DEFINITION
+    first, second = (ListNotice(definition=UUID(int=n), event=ListEvent.CHANGED) for n in (1, 9))
+    with pytest.raises(MetastoreUnavailable):
+        take(bridge, together(first, second))
+    assert bridge.done == [("notice", UUID(int=9))]
 
 
 def test_while_a_run_is_under_way_nothing_is_started(bridge: Bridge):
@@ -124,7 +141,14 @@ def test_an_event_of_a_subscriptions_life_is_seen_to_and_what_it_noticed_is_read
 
 
 @pytest.mark.parametrize(
-    "body", ["", "nonsense", "{}", notice(ListEvent.CHANGED).replace('"schema_version":1', '"schema_version":2')]
+    "body",
+    [
+        "",
+        "nonsense",
+        "{}",
+        '{"notices":[]}',
+        notice(ListEvent.CHANGED).replace('"schema_version":1', '"schema_version":2'),
+    ],
 )
 def test_a_message_that_is_none_fails_so_that_the_host_sets_it_aside(bridge: Bridge, body: str):
     with pytest.raises(ValidationError):
@@ -159,7 +183,8 @@ def test_a_run_that_was_noticed_while_it_read_leaves_a_hint(bridge: Bridge):
     finish(bridge)
     [(queue, message)] = bridge.done
     assert queue == names.GRAPH_NOTIFICATIONS
-    assert ListNotice.model_validate_json(message) == ListNotice(definition=DEFINITION, event=ListEvent.AGAIN)
+    left = ListNotice(definition=DEFINITION, event=ListEvent.AGAIN)
+    assert ListNotices.model_validate_json(message).notices == (left,)
 
 
 def test_one_that_was_not_leaves_none(bridge: Bridge):

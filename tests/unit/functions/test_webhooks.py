@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions import names, webhooks
-from functions.messages import ListEvent, ListNotice
+from functions.messages import ListEvent, ListNotice, ListNotices, packed
 from functions.notices import MAX_BODY, MAX_TOKEN
 from functions.roster import Roster
+from functions.sender import Sender
+from shared.adapters.queue import MAX_BYTES
 from shared.core.errors import QueueUnavailable
 from shared.core.ids import DefinitionId, ListId
 from shared.core.watching import Known, state_hash
@@ -59,7 +64,7 @@ class Bridge:
     @property
     def messages(self) -> list[ListNotice]:
         assert {name for name, _ in self.sent} <= {names.GRAPH_NOTIFICATIONS}
-        return [ListNotice.model_validate_json(text) for _, text in self.sent]
+        return [notice for _, text in self.sent for notice in ListNotices.model_validate_json(text).notices]
 
 
 @pytest.fixture
@@ -67,6 +72,7 @@ def bridge(monkeypatch: pytest.MonkeyPatch) -> Bridge:
     made = Bridge()
     monkeypatch.setattr(webhooks, "engine", lambda: made)
     monkeypatch.setattr(webhooks, "_roster", Roster(load=webhooks._load, monotonic=lambda: 0.0))
+    monkeypatch.setattr(webhooks, "_sender", Sender(webhooks._put))
     return made
 
 
@@ -119,12 +125,56 @@ def test_a_notice_is_in_the_queue_before_it_is_answered(bridge: Bridge):
     assert bridge.messages == [ListNotice(definition=UUID(int=0), list_id=UUID(LIST), event=ListEvent.CHANGED)]
 
 
-def test_many_notices_of_one_list_become_one_message_and_each_list_gets_its_own(bridge: Bridge):
+def test_a_body_becomes_one_message_that_names_each_list_once(bridge: Bridge):
     assert post(notices(*[notice(0), notice(1), notice(2)] * 100)).status_code == 202
+    assert len(bridge.sent) == 1
     assert [(message.definition, message.list_id) for message in bridge.messages] == [
         (UUID(int=0), UUID(LIST)),
         (UUID(int=1), UUID(OTHER)),
     ]
+
+
+@given(count=st.integers(min_value=1, max_value=1000))
+def test_messages_hold_every_notice_once_in_order_and_none_is_larger_than_a_queue_takes(count: int):
+    sent = [
+        ListNotice(definition=UUID(int=n), list_id=UUID(LIST), event=ListEvent.REMOVED, subscription=UUID(OTHER))
+        for n in range(count)
+    ]
+    texts = packed(sent)
+    assert [notice for text in texts for notice in ListNotices.model_validate_json(text).notices] == sent
+    assert max(len(text.encode()) for text in texts) <= MAX_BYTES
+    assert len(texts) == math.ceil(count / 150)
+
+
+def test_an_answer_waits_for_no_thread_that_something_else_keeps_busy(bridge: Bridge):
+    """The threads that asyncio lends are few, and queue triggers talk to the metastore on them."""
+    free = threading.Event()
+
+    async def under_load() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        await webhooks._roster.find(SUBSCRIPTIONS[0], "state 0")
+        busy = asyncio.create_task(asyncio.to_thread(free.wait))
+        request = func.HttpRequest(method="POST", url="/api/graph/notifications", body=notices(notice(0)))
+        try:
+            answer = await webhooks.list_notifications.build().get_user_function()(request)
+        finally:
+            free.set()
+        await busy
+        return int(answer.status_code)
+
+    assert asyncio.run(under_load()) == 202
+    assert len(bridge.sent) == 1
+
+
+def test_the_log_says_how_long_an_answer_took_and_how_much_of_it_the_queue(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level("INFO"):
+        post(notices(notice(0)))
+    [line] = [record for record in caplog.records if record.name == "syncbridge.webhooks"]
+    assert line.__dict__["accepted"] == 1
+    assert 0 <= line.__dict__["queue_ms"] <= line.__dict__["ms"]
 
 
 def test_only_our_own_ids_travel_on(bridge: Bridge):
@@ -167,6 +217,18 @@ def test_a_queue_that_is_away_makes_graph_try_again(bridge: Bridge):
     assert post(notices(notice(0))).status_code == 503
     bridge.queue_is_away = False
     assert post(notices(notice(0))).status_code == 202
+
+
+def test_a_queue_that_does_not_answer_makes_graph_try_again_before_it_gives_up(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+):
+    answered = threading.Event()
+    monkeypatch.setattr(webhooks, "_PATIENCE", 0.0)
+    monkeypatch.setattr(bridge, "put", lambda *_: answered.wait(30))
+    try:
+        assert post(notices(notice(0))).status_code == 503
+    finally:
+        answered.set()
 
 
 def test_a_metastore_that_is_away_makes_graph_try_again(bridge: Bridge, caplog: pytest.LogCaptureFixture):
