@@ -62,8 +62,8 @@ class Membership:
     whole: bool
     """False: a row filter or a column list leaves something out."""
     since: str
-    """Changes when the table left and came back, or the publication was made anew or altered: what was written meanwhile
-    may not have been published, and no error says so."""
+    """Changes when the table left and came back, when the publication was made anew or altered, and when a partition was
+    attached, detached or truncated: the stream did not tell of everything, and no error says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,6 +173,31 @@ def test_a_table_that_left_the_publication_for_a_while_is_scanned(live: Streamin
         assert live.equal()
 
 
+def test_a_partition_that_is_truncated_is_scanned_for(streaming: Streaming):
+    world = streaming.world
+    world.sql(
+        "create table app.parts (id integer, region text, primary key (id, region)) partition by list (region);"
+        " create table app.parts_eu partition of app.parts for values in ('eu');"
+        " create table app.parts_us partition of app.parts for values in ('us');"
+        " insert into app.parts values (1, 'eu'), (2, 'eu'), (3, 'us'), (4, 'us'), (5, 'us');"
+        f" grant select on all tables in schema app to {world.role};"
+        " alter publication arcore_publication add table app.parts"
+    )
+    streaming.live(
+        source_table_name="parts",
+        field_mappings=[{"source_column_name": "region", "target_column_name": "Title"}],
+    )
+    with streaming.streaming():
+        streaming.scan()
+        assert sorted(streaming.items()) == ["eu", "us"]
+        world.sql("truncate app.parts_eu")
+        later(streaming)
+        until(lambda: world.engine.stores.streams.unscanned() == [streaming.id()])
+        streaming.scan()
+        assert list(streaming.items()) == ["us"]
+        assert streaming.holds() == {}
+
+
 # ---------------------------------------------------------------- the table
 
 

@@ -83,13 +83,15 @@ where s.slot_name = %s and a.application_name = %s
 select pubinsert and pubupdate and pubdelete and pubtruncate, pubviaroot from pg_catalog.pg_publication where pubname = %s
 
 -- name: published
--- What a publication publishes: schema, table, whether rows or columns are left out, and a text that changes when the table
--- left the publication and came back, or the publication was made anew or altered: meanwhile changes may have gone unseen.
--- Parameter: the name.
+-- What a publication publishes: schema, table, whether rows or columns are left out, and a text that changes when something
+-- may have gone unseen: the table left the publication and came back, the publication was made anew or altered, or a partition
+-- was attached, detached or truncated, of which the log tells nothing under the root's name (a truncated one is another file,
+-- as is one that was rewritten). Parameter: the name.
 select v.schemaname::text, v.tablename::text,
        pg_catalog.to_jsonb(v) ->> 'rowfilter' is not null,
        coalesce(pg_catalog.jsonb_array_length(pg_catalog.to_jsonb(v) -> 'attnames'), c.columns) < c.columns,
        p.oid::text || '.' || p.xmin::text || coalesce('/' || r.oid::text || '.' || r.xmin::text, '')
+           || coalesce('/' || f.files, '')
 from pg_catalog.pg_publication_tables v
 join pg_catalog.pg_publication p on p.pubname = v.pubname
 join pg_catalog.pg_namespace n on n.nspname = v.schemaname
@@ -98,6 +100,17 @@ left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid and r.prrelid = t
 cross join lateral (
     select pg_catalog.count(*) as columns
     from pg_catalog.pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as c
+cross join lateral (
+    with recursive part as (
+        select t.oid, t.relkind, t.relfilenode where t.relkind = 'p'
+        union all
+        select c.oid, c.relkind, c.relfilenode
+        from part
+        join pg_catalog.pg_inherits i on i.inhparent = part.oid
+        join pg_catalog.pg_class c on c.oid = i.inhrelid
+        where part.relkind = 'p'
+    )
+    select pg_catalog.md5(pg_catalog.string_agg(oid::text || '.' || relfilenode::text, ' ' order by oid)) as files from part) as f
 where v.pubname = %s
 
 -- name: may_publish

@@ -295,10 +295,40 @@ def test_a_table_that_left_the_publication_and_came_back_shows_it(orders):
     assert membership(orders).since != between.since
 
 
-def membership(slot: Slot) -> Membership:
+def membership(slot: Slot, table: TableRef = ORDERS) -> Membership:
     published = slot.admin.published()
     assert published is not None
-    return published.tables[ORDERS]
+    return published.tables[table]
+
+
+def test_what_becomes_of_whole_partitions_is_not_told_and_shows_in_the_membership(source):
+    source.run(
+        "create table t (id int, region text, primary key (id, region)) partition by list (region)",
+        "create table t_eu partition of t for values in ('eu')",
+        "create table t_us partition of t for values in ('us') partition by range (id)",
+        "create table t_us_1 partition of t_us for values from (0) to (1000)",
+        "create table t_af (id int not null, region text not null, primary key (id, region))",
+        "insert into t_af values (7, 'af')",
+    )
+    table = TableRef(schema="public", name="t")
+    slot = Slot(source, source.spec("t", key=["id", "region"]))
+    seen = [membership(slot, table).since]
+    source.run("insert into t values (1, 'eu'), (2, 'us')", "update t set id = 3 where id = 2")
+    assert membership(slot, table).since == seen[0], "rows are told"
+    for statement in (
+        "truncate t_us_1",
+        "alter table t detach partition t_eu",
+        "alter table t attach partition t_af for values in ('af')",
+    ):
+        source.run(statement)
+        seen.append(membership(slot, table).since)
+    assert len(set(seen)) == 4
+    with slot.feed() as feed:
+        assert not any(isinstance(event, Truncate) for event in slot.events(feed))
+    source.run("truncate t")
+    with slot.feed() as feed:
+        batch = slot.gather(feed)
+    assert [trouble.table for trouble in batch.troubles if trouble.kind is TroubleKind.TRUNCATED] == [table]
 
 
 def test_a_session_that_is_ended_says_so(orders):
