@@ -25,6 +25,7 @@ from shared.core.ids import (
 )
 from shared.core.items import DeltaEntry, DeltaPage, Item, ItemWrite, Look, Outcome
 from shared.core.ledger import LedgerEntry
+from shared.core.renames import Followed, KeyChange, Rename
 from shared.core.replication import Lsn
 from shared.core.runs import ConflictRecord, DeltaCursor, RunCounts, WatermarkCursor
 from shared.core.source import Row, RowChange, RowOutcome, TransactionFate
@@ -289,8 +290,9 @@ class ScanResult:
 
 
 class Backlog(Protocol):
-    def mark(self, definition: DefinitionId, marks: Iterable[Mark]) -> int:
-        """Marks in the order of their hash, in chunks; returns how many were made or renumbered."""
+    def mark(self, definition: DefinitionId, marks: Iterable[Mark], renames: Sequence[KeyChange] = ()) -> int:
+        """Marks in the order of their hash, in chunks; returns how many were made or renumbered. `renames`, in the order in
+        which they happened, are on record before anybody can claim one of the marks."""
 
     def next_number(self) -> MarkNumber:
         """From the marks' sequence: put before a delta page is requested, it orders the page against confirmations."""
@@ -359,6 +361,20 @@ class Ledger(Protocol):
         """Ledger, backlog, conflict log and run counters in one transaction, only for subjects whose claim is held.
 
         Backlog rows are locked by claim first. Returns the keys that were confirmed; the others are marked DOUBT."""
+
+
+class Renames(Protocol):
+    """Key changes that a capture told and nobody has followed yet."""
+
+    def touching(self, definition: DefinitionId, identities: Sequence[Identity]) -> Sequence[Rename]:
+        """Those from or to one of the identities, and those that lead on from them, in their order."""
+
+    def follow(
+        self, definition: DefinitionId, token: ClaimToken, renames: Sequence[Rename], *, present: Collection[Identity]
+    ) -> Followed:
+        """Lets entries go over to their new identities, in one transaction, as shared.core.renames.follow says of what it
+        finds in ledger and backlog then. Both sides stay due. A claim on them that has run out is ended. What is carried
+        out or void is forgotten. `present`: identities that have a row."""
 
 
 class Wishes(Protocol):

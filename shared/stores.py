@@ -13,6 +13,7 @@ from shared.adapters.metastore.enumerations import EnumerationStore
 from shared.adapters.metastore.holds import HoldStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.renames import RenameStore
 from shared.adapters.metastore.retention import Retention
 from shared.adapters.metastore.runs import RunStore
 from shared.adapters.metastore.scans import ScanStore
@@ -41,6 +42,7 @@ class Stores:
     watches: WatchStore
     subscriptions: SubscriptionStore
     streams: StreamStore
+    renames: RenameStore
     retention: Retention
 
 
@@ -64,5 +66,6 @@ def stores_of(metastore: Metastore) -> Stores:
         watches=WatchStore(metastore),
         subscriptions=SubscriptionStore(metastore),
         streams=StreamStore(metastore),
+        renames=RenameStore(metastore),
         retention=Retention(metastore),
     )

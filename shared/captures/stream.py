@@ -1,6 +1,7 @@
 """The capture of a queue's message: marks the rows whose keys changed, for every definition that has that table and key.
 
-It has no cursor of its own: the slot's position moved when the message was in the queue. A message that comes twice, late
+A key that became another one is told with its marks: settle looks whether the item can go over. The capture has no cursor
+of its own: the slot's position moved when the message was in the queue. A message that comes twice, late
 or out of order makes marks that are settled for nothing.
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Generator, Sequence
 
 from shared.core.backlog import Lane, Mark, Reason
 from shared.core.boundaries import Boundary
-from shared.core.changes import ChangeMessage
+from shared.core.changes import ChangeMessage, TableChanges
 from shared.core.definition import SyncDefinition
 from shared.core.ids import DefinitionId, RowSubject
 from shared.ports import Backlog
@@ -21,16 +22,21 @@ def stream(
     have been read before this change."""
     marked = []
     for definition in definitions:
-        source = definition.source
-        key = tuple(column.name for column in source.key.columns)
+        told = [changes for changes in message.tables if _concerns(changes, message, definition)]
         marks = [
             Mark(subject=RowSubject(identity=identity), reasons=frozenset({Reason.STREAM}), lane=lane)
-            for changes in message.tables
-            if source.instance_id == message.slot.instance and (changes.table, changes.key) == (source.table, key)
+            for changes in told
             for identity in changes.operations
         ]
         if marks:
-            backlog.mark(definition.id, marks)
+            renames = [rename for changes in told for rename in changes.renames]
+            backlog.mark(definition.id, marks, renames)
             marked.append(definition.id)
             yield Boundary.STREAM_MARKED
     return tuple(marked)
+
+
+def _concerns(changes: TableChanges, message: ChangeMessage, definition: SyncDefinition) -> bool:
+    source = definition.source
+    key = tuple(column.name for column in source.key.columns)
+    return source.instance_id == message.slot.instance and (changes.table, changes.key) == (source.table, key)

@@ -10,6 +10,8 @@ from enum import StrEnum
 class Boundary(StrEnum):
     CLAIMED = "settle.claimed"
     """The page is claimed; nothing was read."""
+    RENAMED = "settle.renamed"
+    """Items of rows whose key changed stand for the new keys; the items were not written."""
     ROWS_READ = "settle.rows_read"
     """Rows are read; items may be read next."""
     ITEMS_READ = "settle.items_read"

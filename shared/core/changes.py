@@ -9,7 +9,7 @@ import binascii
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -17,6 +17,7 @@ from uuid import UUID
 
 from shared.core.errors import MessageRejected
 from shared.core.ids import DefinitionId, Identity, InstanceId, identity_of
+from shared.core.renames import KeyChange
 from shared.core.replication import Lsn, lsn_text, parse_lsn
 from shared.core.source import TableRef
 
@@ -61,6 +62,8 @@ class TableChanges:
     key: tuple[str, ...]
     operations: Mapping[Identity, Operation] = field(repr=False)
     """Each key once, with the last thing that happened to it."""
+    renames: tuple[KeyChange, ...] = field(default=(), repr=False)
+    """Which key became which, in their order: a hint, that both are of one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,10 @@ class ChangeMessage:
     def keys(self) -> int:
         return sum(len(table.operations) for table in self.tables)
 
+    @property
+    def renames(self) -> int:
+        return sum(len(table.renames) for table in self.tables)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleWish:
@@ -92,11 +99,14 @@ def pack_wish(wish: SettleWish) -> str:
 def pack(message: ChangeMessage) -> Iterator[str]:
     """The message as texts for the queue, as many as it takes. Raises MessageRejected when a single key is too long."""
     document = _document(message)
-    if message.keys <= MOST_KEYS and len(document) <= MOST_BYTES * _RATIO:
+    if max(message.keys, message.renames) <= MOST_KEYS and len(document) <= MOST_BYTES * _RATIO:
         text = _text(document)
         if len(text) <= MOST_BYTES:
             yield text
             return
+    if message.keys <= 1 and message.renames:  # the keys are what counts
+        yield from pack(replace(message, tables=tuple(replace(table, renames=()) for table in message.tables)))
+        return
     if message.keys <= 1:
         raise MessageRejected("a single key is too long for a message", code="key_too_long")
     for half in _halves(message):
@@ -159,7 +169,9 @@ def _table(changes: TableChanges) -> str:
     for identity, operation in changes.operations.items():
         by_operation.setdefault(operation, []).append(identity)
     keys = ",".join(f'"{operation}": [{",".join(keys)}]' for operation, keys in by_operation.items())
-    return f'{head[:-1]}, "changes": {{{keys}}}}}'
+    renames = ",".join(f"[{rename.former},{rename.new}]" for rename in changes.renames)
+    told = f', "renames": [{renames}]' if renames else ""
+    return f'{head[:-1]}, "changes": {{{keys}}}{told}}}'
 
 
 def _halves(message: ChangeMessage) -> Iterator[ChangeMessage]:
@@ -175,7 +187,12 @@ def _halves(message: ChangeMessage) -> Iterator[ChangeMessage]:
             last=message.last,
             committed_at=message.committed_at,
             tables=tuple(
-                TableChanges(table=changes.table, key=changes.key, operations=chosen[id(changes)])
+                TableChanges(
+                    table=changes.table,
+                    key=changes.key,
+                    operations=chosen[id(changes)],
+                    renames=tuple(rename for rename in changes.renames if rename.new in chosen[id(changes)]),
+                )
                 for changes in message.tables
                 if id(changes) in chosen
             ),
@@ -216,12 +233,24 @@ def _changes(document: Any) -> TableChanges:
     operations: dict[Identity, Operation] = {}
     for operation, keys in document["changes"].items():
         for texts in _list(keys):
-            if len(_list(texts)) != len(key):
-                raise ValueError("a key of another length")
-            operations[identity_of([_str(part) for part in texts])] = Operation(operation)
+            operations[_identity(texts, key)] = Operation(operation)
+    renames = []
+    for former, new in map(_list, _list(document.get("renames", []))):
+        renames.append(KeyChange(former=_identity(former, key), new=_identity(new, key)))
+        if not {renames[-1].former, renames[-1].new} <= operations.keys() or renames[-1].former == renames[-1].new:
+            raise ValueError("a key that became another one, and one of them did not change")
     return TableChanges(
-        table=TableRef(schema=_str(document["schema"]), name=_str(document["table"])), key=key, operations=operations
+        table=TableRef(schema=_str(document["schema"]), name=_str(document["table"])),
+        key=key,
+        operations=operations,
+        renames=tuple(renames),
     )
+
+
+def _identity(texts: Any, key: tuple[str, ...]) -> Identity:
+    if len(_list(texts)) != len(key):
+        raise ValueError("a key of another length")
+    return identity_of([_str(part) for part in texts])
 
 
 def _str(value: Any) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeGuard
 
 from shared.core.changes import Operation, TableChanges
 from shared.core.errors import StreamMalformed
 from shared.core.families import Family, family_of
 from shared.core.ids import Identity
 from shared.core.pgoutput import Begin, Commit, Delete, Event, Insert, Relation, RowData, Truncate, Update, Value
+from shared.core.renames import KeyChange
 from shared.core.replication import NO_LSN, Lsn, moment
 from shared.core.source import SourceColumn, SourceType, TableRef
 
@@ -85,6 +86,8 @@ class Gatherer:
     _readers: dict[int, tuple["_Reader", ...]] = field(default_factory=dict)
     _pending: dict[int, tuple[Watch, dict[Identity, Operation]]] = field(default_factory=dict)
     """By the watch's place in memory: it is a large thing to hash for every row."""
+    _renames: dict[int, dict[KeyChange, None]] = field(default_factory=dict)
+    """In the order in which they happened last."""
     _troubles: dict[tuple[TroubleKind, TableRef], Trouble] = field(default_factory=dict)
     _transaction: Begin | None = None
     _first: Begin | None = None
@@ -101,7 +104,7 @@ class Gatherer:
 
     @property
     def full(self) -> bool:
-        return self.keys >= MOST_PENDING
+        return self.keys >= MOST_PENDING or any(len(found) >= MOST_PENDING for found in self._renames.values())
 
     def feed(self, event: Event) -> None:
         match event:
@@ -137,8 +140,13 @@ class Gatherer:
         first, last = self._first, self._last
         batch = Batch(
             tables=tuple(
-                TableChanges(table=watch.table, key=tuple(column.name for column in watch.key), operations=operations)
-                for watch, operations in self._pending.values()
+                TableChanges(
+                    table=watch.table,
+                    key=tuple(column.name for column in watch.key),
+                    operations=operations,
+                    renames=tuple(self._renames.get(place, ())),
+                )
+                for place, (watch, operations) in self._pending.items()
             ),
             changes=self.changes,
             first=NO_LSN if first is None else Lsn(first.final_lsn),
@@ -147,7 +155,7 @@ class Gatherer:
             complete=self.complete,
             troubles=tuple(self._troubles.values()),
         )
-        self._pending, self._troubles = {}, {}
+        self._pending, self._renames, self._troubles = {}, {}, {}
         self._first = self._last = None
         self.changes = self.keys = 0
         return batch
@@ -180,9 +188,14 @@ class Gatherer:
         else:
             self._add(reader, old, Operation.DELETE, event.relation)
             self._add(reader, new, Operation.INSERT, event.relation)
+            if _can_be_told(old) and _can_be_told(new):
+                renames = self._renames.setdefault(reader.place, {})
+                rename = KeyChange(former=old, new=new)
+                renames.pop(rename, None)
+                renames[rename] = None
 
     def _add(self, reader: "_Reader", identity: Identity | None, operation: Operation, relation: Relation) -> None:
-        if identity is None or len(identity) > LONGEST_KEY:
+        if not _can_be_told(identity):
             self._trouble(TroubleKind.KEY_UNKNOWN, relation)
             return
         if self._transaction is None:
@@ -251,6 +264,10 @@ def key_form(type_: SourceType) -> Callable[[str], str] | None:
             return _trimmed
         case _:
             return None
+
+
+def _can_be_told(identity: Identity | None) -> TypeGuard[Identity]:
+    return identity is not None and len(identity) <= LONGEST_KEY
 
 
 def _spelled(boolean: str) -> str:

@@ -88,6 +88,7 @@ class Parts:
             ids=self.ids,
             jitter=random.random,
             wishes=stores.conflicts,
+            renames=stores.renames,
         )
 
     def limits(self) -> Limits:

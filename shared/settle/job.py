@@ -1,12 +1,13 @@
 """What one settle activity is given, and what it reports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.core.backlog import Lane, Observation
 from shared.core.definition import SyncDefinition
-from shared.core.ids import DefinitionId, Identity, RunId
+from shared.core.ids import ClaimToken, DefinitionId, Identity, RunId
+from shared.core.renames import Followed, Rename, follow
 from shared.core.runs import RunCounts
 from shared.core.wishes import Wish
 from shared.ports import (
@@ -17,6 +18,7 @@ from shared.ports import (
     IdSource,
     Ledger,
     ListStore,
+    Renames,
     RowWriter,
     SourceTables,
     Wishes,
@@ -41,6 +43,20 @@ class Limits:
     """Looks at one subject in one page before it is left for later."""
 
 
+class NoRenames:
+    """Where nobody tells which key became which."""
+
+    def touching(self, definition: DefinitionId, identities: Sequence[Identity]) -> Sequence[Rename]:
+        del definition, identities
+        return ()
+
+    def follow(
+        self, definition: DefinitionId, token: ClaimToken, renames: Sequence[Rename], *, present: Collection[Identity]
+    ) -> Followed:
+        del definition, token, present
+        return follow(renames, {}, present=(), held=())
+
+
 class NoWishes:
     """Where nobody can ask for anything."""
 
@@ -62,6 +78,7 @@ class Tools:
     jitter: Callable[[], float]
     """Uniform in [0, 1): spreads retries."""
     wishes: Wishes = field(default_factory=NoWishes)
+    renames: Renames = field(default_factory=NoRenames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 The way of one subject through a page is forward only:
 
-    claimed -> writes without an answer told (recover) -> row read -> item read, where it may have changed -> judged
-    -> its row written, with all others of the page in one transaction -> judged again -> its item written -> confirmed
+    claimed -> changed keys followed -> writes without an answer told (recover) -> row read -> item read, where it may have
+    changed -> judged -> its row written, with all others of the page in one transaction -> judged again -> its item
+    written -> confirmed
 
 A definite no (412, a row of another version, a duplicate) goes back to reading, at most `limits.rounds` times. A write
 without an answer keeps its claim until the lease runs out: whoever takes over knows from the intents on record what to
@@ -28,6 +29,7 @@ from shared.settle.judge import judge
 from shared.settle.look import knows_too_little, learn, look, must_look, observe, still_typing
 from shared.settle.page_state import PageState, Rounds, Steps
 from shared.settle.recover import compare, recover
+from shared.settle.renames import follow_renames, without_namesakes
 from shared.settle.strays import settle_strays
 from shared.settle.work import Work, start
 from shared.settle.write_items import write_items
@@ -63,16 +65,17 @@ def settle_page(job: Job, tools: Tools) -> Generator[Boundary, None, PageResult]
 
 
 def _settle(page: PageState) -> Steps:
-    identities = [c.subject.identity for c in page.claim.subjects if isinstance(c.subject, RowSubject)]
+    yield from follow_renames(page)
+    rows = [c for c in page.claim.subjects if isinstance(c.subject, RowSubject) and c.subject.key in page.open]
+    identities = [c.subject.identity for c in rows if isinstance(c.subject, RowSubject)]
     strays = [c for c in page.claim.subjects if isinstance(c.subject, ItemSubject)]
     if identities:
         entries = page.tools.ledger.entries(page.definition.id, identities)
         pending = []
-        for claimed in page.claim.subjects:
-            if isinstance(claimed.subject, RowSubject):
-                work = start(claimed, entries.get(claimed.subject.identity))
-                work.look = must_look(work) or knows_too_little(work, page.policy)
-                pending.append(work)
+        for claimed, identity in zip(rows, identities, strict=True):
+            work = start(claimed, entries.get(identity))
+            work.look = must_look(work) or knows_too_little(work, page.policy)
+            pending.append(work)
         _wishes(page, pending)
         for _ in range(page.limits.rounds):
             if not pending or page.stopping:
@@ -131,6 +134,7 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
         page.tools.lists.reserve(min(len(unseen), BATCH))
     try:
         unread, said, stopped = look(page.tools.lists, target, unseen)
+        without_namesakes(page, unseen)
         unclear = [] if stopped is not None else _learn(page, works)
     except (SafetyStop, ConfigurationError) as stop:
         page.hold = hold_for(stop)

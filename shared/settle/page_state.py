@@ -1,6 +1,6 @@
 """What one claimed page knows while it is settled, and the conclusions it has come to."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.core.backlog import Claim, Claimed, Mark, Reason
 from shared.core.backoff import retry_delay
 from shared.core.boundaries import Boundary
+from shared.core.ids import Identity, identity_hash
 from shared.core.ledger import LedgerEntry
 from shared.core.reconcile import policy_of
 from shared.core.runs import RunCounts
@@ -130,6 +131,14 @@ class PageState:
         self.confirmed += len(confirmed)
         self.counts += sum((c.counts for c in done if c.claimed.subject.key in confirmed), RunCounts())
         yield Boundary.CONFIRMED
+
+    def leave(self, identities: Collection[Identity], due_in: timedelta) -> None:
+        """Gives rows back at once, not looked at: somebody waits for them, or they for somebody."""
+        keys = [identity_hash(identity) for identity in identities]
+        left = [self.open.pop(key) for key in keys if key in self.open]
+        if left:
+            self.counts += RunCounts(delayed=len(left))
+            self.tools.backlog.release(self.definition.id, self.claim.token, left, due_in=due_in)
 
     def give_back(self) -> None:
         """Releases what was neither settled nor sent."""

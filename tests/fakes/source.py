@@ -45,6 +45,13 @@ class FakeSource:
         self._when_free(key, lambda: self.store(key, None, None))
         return identity_of([key])
 
+    def rename(self, key: str, new: str, **values: str | None) -> Identity:
+        """A user changes a row's key, and what else is given: one UPDATE. Nobody else has the new key."""
+        assert new not in self.rows, "the key is taken"
+        assert not {key, new} & self._locks.keys(), "the row is locked"
+        self.store(new, {**self.rows.pop(key), "id": new, **values}, None)
+        return identity_of([new])
+
     def _when_free(self, key: str, write: Callable[[], None]) -> None:
         if key in self._locks:
             self._waiting.append((key, write))

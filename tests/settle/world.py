@@ -15,6 +15,7 @@ from shared.adapters.metastore.conflicts import ConflictStore
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.renames import RenameStore
 from shared.adapters.metastore.scans import ScanStore
 from shared.captures.scan import ScanReport, scan
 from shared.core.backlog import Lane, Mark, Observation, Reason
@@ -94,7 +95,7 @@ class World:
         self.sql = psycopg.connect(metastore, autocommit=True)
         self.backlog, self.ledger = BacklogStore(self.store), LedgerStore(self.store)
         self.scans, self.log = ScanStore(self.store), ConflictStore(self.store)
-        self.cursors = CursorStore(self.store)
+        self.cursors, self.renames = CursorStore(self.store), RenameStore(self.store)
         self.source, self.lists, self.holds = FakeSource(), FakeLists(), FakeHolds()
         self.rows = FakeWriter(self.source)
         self.observations: Mapping[bytes, Observation] = {}
@@ -152,6 +153,7 @@ class World:
             ids=RandomIds(),
             jitter=lambda: 0.5,
             wishes=self.log,
+            renames=self.renames,
         )
 
     def worker(self) -> Generator[Boundary, None, PageResult]:
@@ -201,6 +203,7 @@ class World:
             " claimed_until = claimed_until - make_interval(secs => %(s)s)",
             {"s": seconds},
         )
+        self.sql.execute("update syncbridge.sync_renames set told_at = told_at - make_interval(secs => %s)", [seconds])
         self.sql.execute(
             """update syncbridge.sync_ledger set intents = (
                  select jsonb_agg(jsonb_set(i, '{expires_at}',

@@ -137,6 +137,10 @@ class Streaming:
         found = self.world.items(self.definition)
         return {title: (item["fields"].get("qty"), item["fields"].get("note")) for title, item in found.items()}
 
+    def item_ids(self) -> dict[str, str]:
+        """By title, which is the row's name."""
+        return {title: str(item["id"]) for title, item in self.world.items(self.definition).items()}
+
     def equal(self) -> bool:
         return self.rows() == self.items()
 

@@ -22,9 +22,12 @@ from shared.core.ids import (
     MarkNumber,
     RowSubject,
     Subject,
+    identity_hash,
 )
+from shared.core.renames import KeyChange
 
 SQL = load("backlog")
+RENAMES = load("renames")
 MARK = SQL["mark"] + "\n" + SQL["policy"]
 _NUMBERED = MARK + "\n" + SQL["numbers"]
 CHUNK = 5000
@@ -40,16 +43,18 @@ class BacklogStore:
         self._metastore = metastore
         self._chunk = chunk
 
-    def mark(self, definition: DefinitionId, marks: Iterable[Mark]) -> int:
+    def mark(self, definition: DefinitionId, marks: Iterable[Mark], renames: Sequence[KeyChange] = ()) -> int:
         """Marks in the order of their hash, a chunk per transaction; how many were made or renumbered.
 
         Marks of one subject are merged first. A failure leaves the chunks before it marked, which is harmless: marking
-        is repeatable, and a mark too many costs a reading."""
+        is repeatable, and a mark too many costs a reading. `renames` go on record with the first chunk: whoever claims
+        one of these marks sees them."""
         merged = merge(marks)
         made = 0
         for start in range(0, len(merged), self._chunk):
             chunk = merged[start : start + self._chunk]
-            made += self._metastore.transact(partial(insert_marks, definition=definition, marks=chunk))
+            told = renames if start == 0 else ()
+            made += self._metastore.transact(partial(_mark, definition=definition, marks=chunk, renames=told))
         return made
 
     def next_number(self) -> MarkNumber:
@@ -135,6 +140,28 @@ def _claimed(row: tuple[Any, ...], token: ClaimToken) -> Claimed:
         news=None if news is None else ETag(news),
         approved=approved,
     )
+
+
+def _mark(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    definition: DefinitionId,
+    marks: Sequence[Mark],
+    renames: Sequence[KeyChange],
+) -> int:
+    made = insert_marks(connection, definition, marks)
+    told = list(dict.fromkeys(reversed(renames)))[::-1]  # one that is told twice counts when it was told last
+    if told:
+        connection.execute(
+            RENAMES["record"],
+            {
+                "definition": definition,
+                "former_hashes": [identity_hash(rename.former) for rename in told],
+                "new_hashes": [identity_hash(rename.new) for rename in told],
+                "formers": [rename.former for rename in told],
+                "news": [rename.new for rename in told],
+            },
+        )
+    return made
 
 
 def insert_marks(

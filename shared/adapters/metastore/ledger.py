@@ -72,8 +72,7 @@ class LedgerStore:
 
     def by_hashes(self, definition: DefinitionId, hashes: Sequence[IdentityHash]) -> Mapping[IdentityHash, LedgerEntry]:
         with self._metastore.connection() as connection:
-            cursor = connection.execute(_BY_HASHES, {"definition": definition, "hashes": list(hashes)}, binary=True)
-            return dict(map(rows.entry_of, cursor.fetchall()))
+            return entries_of(connection, definition, hashes)
 
     def by_items(
         self, definition: DefinitionId, list_id: ListId, items: Sequence[ItemId]
@@ -122,7 +121,7 @@ class LedgerStore:
             keys = [update.claimed.subject.key for update in (*updates, *taken)]
             locked = _lock(connection, definition, token, keys)
             held = [update for update in updates if locked.holds(update.claimed.subject.key)]
-            _upsert(connection, definition, [update.entry for update in held], quarrels=None)
+            upsert(connection, definition, [update.entry for update in held], quarrels=None)
             _record_conflicts(connection, definition, [record for update in held for record in update.conflicts])
             void = [op for update in held for op in update.void_conflicts]
             if void:
@@ -209,7 +208,7 @@ def _confirm(
     held = _bound(connection, definition, held)
 
     settled = [confirmation for confirmation in held if confirmation.entry is not None]
-    _upsert(
+    upsert(
         connection,
         definition,
         [confirmation.entry for confirmation in settled if confirmation.entry is not None],
@@ -273,7 +272,14 @@ def _lock(
     return _Locked(held={bytes(key): MarkNumber(number) for key, ours, number, _ in found if ours})
 
 
-def _upsert(
+def entries_of(
+    connection: _Connection, definition: DefinitionId, hashes: Sequence[IdentityHash]
+) -> Mapping[IdentityHash, LedgerEntry]:
+    cursor = connection.execute(_BY_HASHES, {"definition": definition, "hashes": list(hashes)}, binary=True)
+    return dict(map(rows.entry_of, cursor.fetchall()))
+
+
+def upsert(
     connection: _Connection,
     definition: DefinitionId,
     entries: Sequence[LedgerEntry],

@@ -37,6 +37,7 @@ class Retention:
 
         def work(connection: psycopg.Connection[TupleRow]) -> None:
             gone["backlog"] = connection.execute(SQL["forget_backlog"], values).rowcount
+            connection.execute(SQL["forget_renames"], values)
             if ledger:
                 gone["ledger"] = connection.execute(SQL["forget_ledger"], values).rowcount
             if runs:

@@ -25,6 +25,7 @@ from shared.core.changes import (
 )
 from shared.core.errors import MessageRejected
 from shared.core.ids import InstanceId, identity_of
+from shared.core.renames import KeyChange
 from shared.core.replication import Lsn
 from shared.core.source import TableRef
 
@@ -66,6 +67,67 @@ def test_a_message_reads_back_as_it_was_sent(keys, operation):
     sent = message(changes(*map(list, keys), operation=operation), changes(["1"], name="other"))
     (text,) = pack(sent)
     assert unpack(text) == sent
+
+
+def renamed(*pairs: tuple[str, str], name: str = "orders") -> TableChanges:
+    """Each pair: one key became the other."""
+    told = changes(*([key] for pair in pairs for key in pair), name=name)
+    renames = tuple(KeyChange(former=identity_of([one]), new=identity_of([other])) for one, other in pairs)
+    return replace(told, renames=renames)
+
+
+def test_which_key_became_which_reads_back_in_its_order():
+    sent = message(renamed(("1", "2"), ("2", "3"), ("0", "2")), changes(["x"], name="other"))
+    (text,) = pack(sent)
+    assert json.loads(text)["tables"][0]["renames"] == [[["1"], ["2"]], [["2"], ["3"]], [["0"], ["2"]]]
+    assert unpack(text) == sent
+
+
+def test_a_message_without_renames_says_nothing_about_them():
+    (text,) = pack(message(changes(["1"])))
+    assert "renames" not in text
+
+
+def test_renames_of_a_message_that_is_split_are_in_one_of_its_parts_with_a_mark_of_their_new_key():
+    pairs = [(str(n), f"new {n}") for n in range(3_000)]
+    parts = [unpack(text) for text in pack(message(renamed(*pairs)))]
+    tables = [table for part in parts for table in part.tables]
+    assert len(parts) > 1
+    assert sorted(rename for table in tables for rename in map(str, table.renames)) == sorted(
+        map(str, renamed(*pairs).renames)
+    )
+    assert keys_of(*parts) == keys_of(message(renamed(*pairs)))
+
+
+def test_a_rename_that_no_message_can_hold_is_left_out_and_its_keys_are_told():
+    chance = random.Random(3)
+    long, longer = chance.randbytes(11_000).hex(), chance.randbytes(11_000).hex()
+    parts = [unpack(text) for text in pack(message(renamed((long, longer))))]
+    assert [part.renames for part in parts] == [0, 0]
+    assert keys_of(*parts) == keys_of(message(renamed((long, longer))))
+
+
+@pytest.mark.parametrize(
+    "renames",
+    [
+        7,
+        [7],
+        [["1"]],
+        [[["1"], ["2"], ["3"]]],
+        [[["1"], ["2", "3"]]],
+        [[["1"], [2]]],
+        [[["1"], ["1"]]],
+        [[["1"], ["9"]]],
+        [[["9"], ["1"]]],
+    ],
+)
+def test_renames_that_are_none_are_refused(renames):
+    (text,) = pack(message(changes(["1"], ["2"])))
+    document = json.loads(text)
+    document["tables"][0]["renames"] = renames
+    with pytest.raises(MessageRejected) as refused:
+        unpack(json.dumps(document))
+    assert refused.value.code == "not_changes"
 
 
 def test_a_short_message_can_be_read_by_people_and_a_long_one_is_small():

@@ -72,6 +72,42 @@ def test_a_changed_key_names_the_old_and_the_new_one():
     assert stream.keys() == {'["1"]': GONE, '["2"]': NEW}
 
 
+def test_keys_that_became_others_are_told_in_the_order_in_which_that_happened_last():
+    stream = Stream()
+    stream.transaction(
+        wire.update(OID, ["2", "b"], ["1", None]),
+        wire.update(OID, ["1", "b"], ["2", None]),
+        wire.update(OID, ["2", "b"], ["1", None]),
+        wire.update(OID, ["2", "c"], ["2", None]),
+        wire.update(OID, ["3", "b"], ["2", None]),
+    )
+    (table,) = stream.gatherer.take().tables
+    assert [(rename.former, rename.new) for rename in table.renames] == [
+        ('["2"]', '["1"]'),
+        ('["1"]', '["2"]'),
+        ('["2"]', '["3"]'),
+    ]
+    stream.transaction(wire.update(OID, ["3", "d"]))
+    assert stream.gatherer.take().tables[0].renames == ()
+
+
+def test_a_key_that_no_message_can_hold_has_become_nothing_that_is_told():
+    stream = Stream(Watch(table=ORDERS, key=(a_column("note"),)), columns=[(True, "note", 25, -1)])
+    stream.transaction(wire.update(OID, ["x" * 8_000], ["short"]), wire.update(OID, ["short"], ["x" * 8_000]))
+    (table,) = stream.gatherer.take().tables
+    assert (dict(table.operations), table.renames) == ({'["short"]': NEW}, ())
+
+
+def test_few_keys_that_become_one_another_without_end_fill_a_batch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gathering, "MOST_PENDING", 10)
+    stream = Stream()
+    for former in range(4):
+        for new in range(4):
+            if former != new:
+                assert not stream.gatherer.full or len(stream.gatherer.take().tables[0].renames) == 10
+                stream.transaction(wire.update(OID, [str(new), "b"], [str(former), None]))
+
+
 def test_under_a_full_replica_identity_an_unchanged_key_is_one_key():
     stream = Stream(columns=[(True, "id", 20, -1), (True, "note", 25, -1)], identity="f")
     stream.transaction(

@@ -251,6 +251,19 @@ create table syncbridge.sync_backlog (
 create index sync_backlog_due on syncbridge.sync_backlog (sync_def_id, lane, due_at) where state in ('DUE', 'PARKED');
 create index sync_backlog_waiting on syncbridge.sync_backlog (sync_def_id, state, marked_at) where state <> 'DUE';
 
+-- Key changes that a stream told, until settle has followed them: the former row's item becomes the new row's. Hints only.
+create table syncbridge.sync_renames (
+    sync_def_id uuid not null,
+    former_hash bytea not null check (octet_length(former_hash) = 32),
+    new_hash bytea not null check (octet_length(new_hash) = 32),
+    former_identity text collate "C" not null,
+    new_identity text collate "C" not null,
+    number bigint not null,         -- from mark_numbers: their order
+    told_at timestamptz not null default now(),
+    primary key (sync_def_id, former_hash, new_hash)
+);
+create index sync_renames_new on syncbridge.sync_renames (sync_def_id, new_hash);
+
 -- The unlogged tables of scans and enumerations: which there are, and how many rows they have to hold (a server's crash
 -- empties them).
 create table syncbridge.run_tables (

@@ -32,6 +32,10 @@ delete from syncbridge.sync_ledger l using (
 -- A deleted definition's marks go: nothing will settle them.
 delete from syncbridge.sync_backlog where sync_def_id = %(definition)s
 
+-- forget_renames --
+-- A deleted definition's key changes go with its marks.
+delete from syncbridge.sync_renames where sync_def_id = %(definition)s
+
 -- forget_ledger --
 -- A deleted definition's ledger goes.
 delete from syncbridge.sync_ledger where sync_def_id = %(definition)s

@@ -1,0 +1,61 @@
+"""Rows whose key changed: their item stands for the new key before anything is settled.
+
+Until the item's key column is put right it still carries the former key. So an item that is found by a key is a row's only
+if it does not stand for another one.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.core.backlog import Reason
+from shared.core.boundaries import Boundary
+from shared.core.errors import RowsHidden
+from shared.core.ids import ItemId, RowSubject
+from shared.settle.holds import hold_for
+from shared.settle.page_state import PageState, Steps
+from shared.settle.work import Work
+
+BUSY = timedelta(seconds=1)
+"""Until a row is tried again of which it could not be told yet where its item belongs."""
+NAMESAKE = timedelta(seconds=5)
+"""Until a row is tried again whose key another row's item still carries."""
+
+
+def follow_renames(page: PageState) -> Steps:
+    """Carries out the renames that concern claimed rows; those that cannot be settled yet are given back."""
+    claimed = [c.subject.identity for c in page.claim.subjects if isinstance(c.subject, RowSubject)]
+    renames = page.tools.renames.touching(page.definition.id, claimed) if claimed else ()
+    if not renames:
+        return
+    named = {identity: None for rename in renames for identity in (rename.former, rename.new)}
+    try:
+        present = page.tools.source.read_rows(page.definition.source, list(named)).keys()
+    except RowsHidden as hidden:
+        page.hold = hold_for(hidden)
+        return
+    if not page.policy.writes_items:
+        present = named.keys()  # nobody would put the item's key right: the row's item stays with its key
+    followed = page.tools.renames.follow(page.definition.id, page.claim.token, renames, present=present)
+    page.leave(followed.busy, BUSY)
+    yield Boundary.RENAMED
+
+
+def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
+    """An item that was found by its key and stands for another row is not this one's. A row that is there waits until the
+    item has its own key; for one that is gone there is no item."""
+    found: dict[ItemId, Work] = {
+        work.item.id: work
+        for work in works
+        if work.item is not None and (work.known is None or work.known.item_id != work.item.id)
+    }
+    if not found:
+        return
+    bound = page.tools.ledger.by_items(page.definition.id, page.definition.target.list_id, list(found))
+    for item_id, entry in bound.items():
+        work = found[item_id]
+        if entry.identity == work.identity:
+            continue
+        work.item = None
+        if work.row is not None:
+            work.item_read = False
+            page.later(work, NAMESAKE, Reason.DOUBT)
