@@ -291,8 +291,7 @@ class ScanResult:
 
 class Backlog(Protocol):
     def mark(self, definition: DefinitionId, marks: Iterable[Mark], renames: Sequence[KeyChange] = ()) -> int:
-        """Marks in the order of their hash, in chunks; returns how many were made or renumbered. `renames`, in the order in
-        which they happened, are on record before anybody can claim one of the marks."""
+        """In chunks, in the order of their hash; how many were made or renumbered. `renames`, in their order, come with them."""
 
     def next_number(self) -> MarkNumber:
         """From the marks' sequence: put before a delta page is requested, it orders the page against confirmations."""
@@ -372,9 +371,8 @@ class Renames(Protocol):
     def follow(
         self, definition: DefinitionId, token: ClaimToken, renames: Sequence[Rename], *, present: Collection[Identity]
     ) -> Followed:
-        """Lets entries go over to their new identities, in one transaction, as shared.core.renames.follow says of what it
-        finds in ledger and backlog then. Both sides stay due. A claim on them that has run out is ended. What is carried
-        out or void is forgotten. `present`: identities that have a row."""
+        """In one transaction, as shared.core.renames.follow says of what ledger and backlog hold then. Both sides stay due; a
+        claim on them that has run out is ended. `present`: identities that have a row."""
 
 
 class Wishes(Protocol):
