@@ -95,16 +95,18 @@ class Processes(Streaming):
                 self.client.delete_message(message)
         return taken
 
-    def deliver_somehow(self, chance: random.Random, *, lost: float = 0.0) -> None:
-        """In any order, some twice, some never."""
-        texts = self.messages()
+    def deliver_somehow(self, chance: random.Random, *, lost: float = 0.0) -> int:
+        """In any order, some twice, some never. How many never."""
+        texts, never = self.messages(), 0
         chance.shuffle(texts)
         for text in texts:
             if chance.random() < lost:
+                never += 1
                 continue
             self.world.engine.take_message(text)
             if chance.random() < 0.1:
                 self.world.engine.take_message(text)
+        return never
 
     def _slots(self) -> object:
         return self.world.engine.stores.streams.slots()

@@ -107,11 +107,19 @@ def test_rows_whose_keys_change_keep_their_items(live: Streaming):
         assert (live.item_ids(), live.writes()) == (before, writes)
 
 
-def test_a_message_names_its_slot_and_no_value_but_keys(live: Streaming):
+def test_a_message_names_its_slot_and_no_value_but_keys_and_the_log_not_even_those(
+    live: Streaming, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("DEBUG")
     with live.streaming():
-        live.world.sql("update app.things set note = 'a secret' where id = 1")
+        live.world.sql("insert into app.things values (918273645, 'a thing', 1, 'a secret')")
         live.caught_up()
         texts = live.messages()
+    live.world.engine.take_message(texts[0])
+    live.world.engine.take_message(texts[0][:-2])
+    assert "918273645" in texts[0]
+    assert {"reading", "message_parked"} <= {getattr(record, "action", None) for record in caplog.records}
+    assert not any(word in str(record.__dict__) for record in caplog.records for word in ("918273645", "secret"))
     assert texts
     assert not any("secret" in text or "thing" in text.replace("things", "") for text in texts)
     message = unpack(texts[0])
@@ -230,14 +238,23 @@ def test_a_paused_stream_lets_go_of_the_slot_and_misses_nothing(live: Streaming)
 
 
 def test_a_throttled_stream_reads_no_faster_than_it_may(live: Streaming):
+    clock = live.world.engine.clock = MovableClock()
     with live.streaming():
         live.caught_up()
-        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "gently", "most_per_second": 100_000})
-        until(lambda: live.slot().most_per_second == 100_000)
+        live.messages()
+        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "gently", "most_per_second": 1})
+        until(lambda: live.slot().most_per_second == 1)
+        assert beats(live)
         live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 1099) n")
+        until(lambda: live.slot().changes >= 1)
+        for read in (2, 3):
+            assert beats(live)
+            clock.ahead += 1.0
+            until(lambda read=read: live.slot().changes >= read)
+        assert live.slot().changes < 20, "seconds have passed, and not a hundred"
+        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "freely", "most_per_second": None})
         live.caught_up()
         assert len(live.keys()) == 100
-        live.world.post(f"/ops/slots/{live.instance}/throttle", {"reason": "freely", "most_per_second": None})
         assert live.slot().most_per_second is None
 
 

@@ -164,16 +164,20 @@ def test_a_server_that_is_not_set_up_for_streams_is_told_how_to_be(open_source):
         server.remove()
 
 
-def test_a_server_whose_slots_are_used_up_is_fine_when_one_is_ours(open_source):
-    server = start(settings={"max_replication_slots": "1"})
+def test_a_server_whose_only_slot_is_ours_and_that_has_no_replication_connections_is_read_all_the_same(open_source):
+    server = start(settings={"max_replication_slots": "1", "max_wal_senders": "0"})
     try:
         source = open_source(server.dsn())
         source.run("create table t (id int primary key)")
         slot = Slot(source, source.spec("t"), name="somebody_elses")
         assert "slots_used_up" in problems(source, source.spec("t"))
         slot.admin.drop("somebody_elses")
-        Slot(source, source.spec("t"), name=DEFAULT_SLOT)
+        ours = Slot(source, source.spec("t"), name=DEFAULT_SLOT)
         assert problems(source, source.spec("t")) == {}
+        source.run("insert into t values (1)")
+        with ours.feed() as feed:
+            assert not feed.streaming
+            assert list(ours.keys(feed)) == ['["1"]']
         source.database.close()
     finally:
         server.remove()
