@@ -348,6 +348,7 @@ class RunOut(Document):
     conflicts: int
     delayed: int
     awaiting_approval: int
+    untold: int = Field(description="Rows that had changed without their cursor column.")
     ru: int
     requests: int
     captured: dict[str, Any]

@@ -14,6 +14,7 @@ from shared.core.boundaries import Boundary
 from shared.core.definition import SyncDefinition
 from shared.core.ids import RowSubject
 from shared.core.runs import WatermarkCursor
+from shared.core.untold import INEXACT, OVERLAP
 from shared.ports import Cursors, Ledger, SourceTables
 
 PAGE = 5000
@@ -36,15 +37,16 @@ def watermark(
     source: SourceTables,
     cursors: Cursors,
     ledger: Ledger,
-    overlap: timedelta = timedelta(minutes=15),
+    overlap: timedelta = OVERLAP,
     lane: Lane = Lane.PUSH,
 ) -> Generator[Boundary, None, WatermarkReport]:
     """Marks the rows after the stored cursor that the ledger does not have as they are."""
     spec = definition.source
-    fingerprint = definition.scope_fingerprint
+    fingerprint = definition.watermark_fingerprint
     stored = cursors.get_watermark(definition.id, spec.instance_id)
     position: WatermarkCursor | None = stored if stored is not None and stored.fingerprint == fingerprint else None
     bound = source.watermark_bound(spec)
+    details = {} if bound.exact else {INEXACT: "yes"}
     read = marked = 0
     while True:
         page = source.watermark_page(spec, position, limit=PAGE, bound=bound, overlap=overlap)
@@ -56,7 +58,7 @@ def watermark(
             if known.get(identity) != stamp
         ]
         # The source hands a fingerprint on and knows none at the beginning: without it every run would begin anew.
-        new = stored if page.safe is None else replace(page.safe, fingerprint=fingerprint)
+        new = stored if page.safe is None else replace(page.safe, fingerprint=fingerprint, details=details)
         if not cursors.advance_watermark(definition, expected=stored, new=new, marks=marks):
             return WatermarkReport(read=read, marked=marked, exact=bound.exact, reason=bound.reason, finished=False)
         read, marked = read + len(page.identities), marked + len(marks)

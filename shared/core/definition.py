@@ -206,6 +206,12 @@ class SyncDefinition:
     debounce: timedelta = timedelta(0)
 
     @property
+    def watermark_fingerprint(self) -> bytes:
+        """Of what a position in the cursor column's order is about: another scope or another column begins anew."""
+        column = self.source.cursor_column
+        return self.scope_fingerprint if column is None else self.scope_fingerprint + f"/{column.name}".encode()
+
+    @property
     def takes_foreign_items(self) -> bool:
         """Whether an item that no row stands for makes a row."""
         return self.mode is not SyncMode.ONE_WAY_PUSH and self.foreign_items is ForeignPolicy.INSERT

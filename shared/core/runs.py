@@ -46,6 +46,8 @@ class RunCounts:
     """Parked in this run."""
     delayed: int = 0
     awaiting_approval: int = 0
+    untold: int = 0
+    """Rows that had changed without their cursor column: see shared.core.untold."""
     ru: int = 0
     requests: int = 0
 

@@ -89,6 +89,7 @@ class Parts:
             jitter=random.random,
             wishes=stores.conflicts,
             renames=stores.renames,
+            positions=stores.cursors,
         )
 
     def limits(self) -> Limits:

@@ -12,10 +12,12 @@ from shared.core.ids import DefinitionId, RunId
 from shared.core.record import DefinitionRecord
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
+from shared.core.untold import Untold
 from shared.engine.parts import Parts
 from shared.ports import HoldRequest
 from shared.settle.holds import hold_for
 from shared.usecases.choosing import capture_of
+from shared.usecases.health import UNTOLD_FOR
 from shared.usecases.ingress import capture_list
 from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, lanes_of, unagreed, why_not
 from shared.usecases.steps import Captured, Settled, capture, settle
@@ -206,6 +208,12 @@ class RunSteps(Parts):
     def _stopped(self, definition: DefinitionId, run: RunId, error: SyncError) -> None:
         """What only a person can mend holds the definition, whoever notices it."""
         self.stores.holds.open(definition, hold_for(error), run)
+
+    def untold(self, record: DefinitionRecord) -> Untold:
+        """Rows that lately changed without their cursor column, where a watermark may rely on it."""
+        if record.cursor_column is None:
+            return Untold(rows=0, seen=None)
+        return self.stores.runs.untold(record.id, age=UNTOLD_FOR)
 
     def unfinished_runs(self) -> Sequence[ActiveRun]:
         """Those that have an orchestration, or should; the runs that count a stream's changes have none."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 from shared.core.backlog import Lane, Observation
 from shared.core.definition import SyncDefinition
-from shared.core.ids import ClaimToken, DefinitionId, Identity, RunId
+from shared.core.ids import ClaimToken, DefinitionId, Identity, InstanceId, RunId
 from shared.core.renames import Followed, Rename, follow
-from shared.core.runs import RunCounts
+from shared.core.runs import RunCounts, WatermarkCursor
 from shared.core.wishes import Wish
 from shared.ports import (
     Backlog,
@@ -65,6 +66,21 @@ class NoWishes:
         return {}
 
 
+class Positions(Protocol):
+    """Of the port Cursors, as much as settle asks for."""
+
+    def get_watermark(self, definition: DefinitionId, instance: InstanceId) -> WatermarkCursor | None:
+        """How far a source was read by its cursor column."""
+
+
+class NoPositions:
+    """Where no table is read by a cursor column."""
+
+    def get_watermark(self, definition: DefinitionId, instance: InstanceId) -> WatermarkCursor | None:
+        del definition, instance
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     source: SourceTables
@@ -79,6 +95,7 @@ class Tools:
     """Uniform in [0, 1): spreads retries."""
     wishes: Wishes = field(default_factory=NoWishes)
     renames: Renames = field(default_factory=NoRenames)
+    positions: Positions = field(default_factory=NoPositions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

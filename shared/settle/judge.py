@@ -40,6 +40,7 @@ from shared.settle.acts import (
 from shared.settle.decide import decide, key_differs
 from shared.settle.entries import item_of, settled, tombstone
 from shared.settle.page_state import PageState
+from shared.settle.untold import is_untold
 from shared.settle.work import Work
 
 
@@ -60,7 +61,9 @@ def judge(page: PageState, works: Sequence[Work], *, after_rows: bool = False) -
     judged = Judged()
     for work in works:
         try:
-            _judge(page, work, decide(work, page.definition, page.policy), judged, after_rows=after_rows)
+            decision = decide(work, page.definition, page.policy)
+            work.untold = work.untold or is_untold(work, page.definition, page.position)
+            _judge(page, work, decision, judged, after_rows=after_rows)
         except RowRejected as rejected:
             page.park(work, rejected.code, rejected.message)
     _guard(page, judged)

@@ -31,6 +31,7 @@ from shared.settle.page_state import PageState, Rounds, Steps
 from shared.settle.recover import compare, recover
 from shared.settle.renames import follow_renames, without_namesakes
 from shared.settle.strays import settle_strays
+from shared.settle.untold import position_of
 from shared.settle.work import Work, start
 from shared.settle.write_items import write_items
 from shared.settle.write_rows import write_rows
@@ -43,12 +44,13 @@ def settle_page(job: Job, tools: Tools) -> Generator[Boundary, None, PageResult]
     """
     began = tools.clock.monotonic()
     token = ClaimToken(tools.ids.uuid())
+    position = position_of(job.definition, tools)
     claim = tools.backlog.claim(
         job.definition.id, limit=job.limits.page, lease=job.limits.lease, token=token, lanes=job.lanes
     )
     if not claim.subjects:
         return PageResult(claimed=0)
-    page = PageState(job, tools, claim, began)
+    page = PageState(job, tools, claim, began, position=position)
     yield Boundary.CLAIMED
     try:
         yield from _settle(page)

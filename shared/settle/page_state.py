@@ -11,7 +11,7 @@ from shared.core.boundaries import Boundary
 from shared.core.ids import Identity, identity_hash
 from shared.core.ledger import LedgerEntry
 from shared.core.reconcile import policy_of
-from shared.core.runs import RunCounts
+from shared.core.runs import RunCounts, WatermarkCursor
 from shared.ports import Confirmation, HoldRequest, Parking
 from shared.settle.entries import Moment, confirmation, progressed
 from shared.settle.job import Job, PageResult, Tools
@@ -26,10 +26,14 @@ class PageState:
     """Mutable, of one worker. A conclusion is kept until `flush` confirms it; what is neither concluded nor in doubt is
     given back at the end."""
 
-    def __init__(self, job: Job, tools: Tools, claim: Claim, began: float) -> None:
+    def __init__(
+        self, job: Job, tools: Tools, claim: Claim, began: float, *, position: WatermarkCursor | None = None
+    ) -> None:
         self.job, self.tools, self.claim, self.began = job, tools, claim, began
         self.definition, self.limits = job.definition, job.limits
         self.policy = policy_of(job.definition)
+        self.position = position
+        """How far the watermark had read before the page was claimed."""
         self.concluded: list[Confirmation] = []
         self.open: dict[bytes, Claimed] = {claimed.subject.key: claimed for claimed in claim.subjects}
         """Subjects that are neither confirmed nor in doubt."""
@@ -111,7 +115,7 @@ class PageState:
                 met_wishes=tuple(work.met),
                 refused_wishes=dict(work.refused),
             ),
-            counts + work.counts,
+            counts + work.counts + RunCounts(untold=int(work.untold)),
         )
 
     def doubtful(self, work: Work) -> None:

@@ -55,6 +55,8 @@ class Work:
     """PULL once this page has written the row: what the agreement came from if the item is not written after it."""
     quarrels: bool = False
     """What this page wrote undoes somebody else's write."""
+    untold: bool = False
+    """The row had changed without its cursor column; counted once it is settled."""
     counts: RunCounts = field(default_factory=RunCounts)
     """What this page did to the row; told with the conclusion."""
     wishes: tuple[Wish, ...] = ()

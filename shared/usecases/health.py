@@ -6,16 +6,21 @@ from datetime import timedelta
 from shared.core.definition import ChangeDetection, ConflictPolicy, DeletePolicy, ForeignPolicy, SyncMode
 from shared.core.policies import policies_of
 from shared.core.record import DefinitionRecord
+from shared.core.untold import Untold
+
+UNTOLD_FOR = timedelta(days=30)
+"""How long a definition's health tells of rows that changed without their cursor column."""
 
 
-def health_of(record: DefinitionRecord, *, surface: timedelta) -> tuple[str, ...]:
-    """`surface`: how long a write whose answer was lost may still take effect. How the list's changes come to be known is
-    told elsewhere."""
-    return tuple(_health(record, surface))
+def health_of(record: DefinitionRecord, *, surface: timedelta, untold: Untold) -> tuple[str, ...]:
+    """`surface`: how long a write whose answer was lost may still take effect. `untold`: of the last `UNTOLD_FOR`. How the
+    list's changes come to be known is told elsewhere."""
+    return tuple(_health(record, surface, untold))
 
 
-def _health(record: DefinitionRecord, surface: timedelta) -> Iterator[str]:
+def _health(record: DefinitionRecord, surface: timedelta, untold: Untold) -> Iterator[str]:
     yield from _list(record, surface)
+    yield from _cursor(record, untold)
     if record.draft.change_detection is ChangeDetection.WATERMARK:
         yield "The watermark does not see deletes: a scan finds them once a day."
     yield from _direction(record)
@@ -37,6 +42,20 @@ def _list(record: DefinitionRecord, surface: timedelta) -> Iterator[str]:
             f"For up to {_words(surface)} after such a write, somebody who types back exactly what it sent is not told apart "
             "from it. Switch versions on in the list's settings to close this window."
         )
+
+
+def _cursor(record: DefinitionRecord, untold: Untold) -> Iterator[str]:
+    detection, column = record.draft.change_detection, record.draft.cursor_column
+    if detection not in (ChangeDetection.WATERMARK, ChangeDetection.AUTO) or column is None or not untold.rows:
+        return
+    rows = "1 row" if untold.rows == 1 else f"{untold.rows:,} rows"
+    seen = "" if untold.seen is None else f" (last seen {untold.seen:%Y-%m-%d %H:%M} UTC)"
+    yield (
+        f"The cursor column {record.table}.{column} is not trustworthy: within {_words(UNTOLD_FOR)} {rows} changed without it"
+        f"{seen}. The watermark never sees such a change; a scan, or an edit of the item, did. Let changes be found by SCAN or "
+        "STREAM, or see to it that every writer sets the column by the database's clock: a trigger before insert and update "
+        "does."
+    )
 
 
 def _direction(record: DefinitionRecord) -> Iterator[str]:

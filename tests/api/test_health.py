@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_two_way import FIELDS, grant, two_way
+from tests.api.test_two_way import FIELDS, grant, row, two_way
 from tests.api.world import World
 
 pytestmark = pytest.mark.slow
@@ -32,6 +32,26 @@ def test_a_list_without_versions_is_named_with_the_window_that_leaves(world: Wor
 
     assert says(world, definition, "keeps no version history, or not of every item")
     assert says(world, definition, "For up to 12 seconds after such a write")
+
+
+def test_a_cursor_column_that_a_writer_forgets_is_named_with_what_to_do_about_it(world: World) -> None:
+    world.sql("alter table app.things add column changed timestamptz not null default '2026-01-01 12:00+00'")
+    definition = two_way(world, change_detection="WATERMARK", cursor_column="changed")
+    world.sql("update app.things set note = 'told', changed = '2026-01-02 12:00+00' where id = 1")
+    world.run(definition)
+    assert not says(world, definition, "not trustworthy")
+
+    world.sql("update app.things set note = 'a secret' where id = 2")
+    assert world.run(definition)["untold"] == 0
+    world.person(definition).edit(world.items(definition)["thing 2"], Qty=77)
+    seen = world.ingress(definition)["untold"]
+    (said,) = [sentence for sentence in health(world, definition) if "not trustworthy" in sentence]
+
+    assert seen == 1
+    assert "The cursor column app.things.changed is not trustworthy: within 30 days 1 row changed without it" in said
+    assert "SCAN or STREAM" in said
+    assert "secret" not in said
+    assert row(world, 2) == ("thing 2", 77, "a secret")
 
 
 @pytest.mark.parametrize(

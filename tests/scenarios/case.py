@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
 from shared.usecases.definitions import provision, set_state
+from shared.usecases.health import health_of
 from tests.scenarios import golden
 from tests.scenarios.theatre import CONNECTION, INSTANCE, LEASE, SURFACE, Theatre
 from tests.scenarios.works import Works
@@ -478,6 +479,11 @@ class Case:
             for identity, item, state, code in found
         ]
 
+    def untold(self) -> list[str]:
+        """What the definition's health says of its cursor column."""
+        health = health_of(self.record, surface=timedelta(minutes=15), untold=self.engine.untold(self.record))
+        return [sentence for sentence in health if "cursor column" in sentence]
+
     def explanations(self) -> list[str]:
         """What is told about parked subjects."""
         found = self.stage.sql.execute(
@@ -568,6 +574,7 @@ _COUNTED: Mapping[str, str] = {
     "conflicts": "conflicts",
     "items_failed": "set aside",
     "awaiting_approval": "waiting for approval",
+    "untold": "untold by the cursor column",
 }
 
 

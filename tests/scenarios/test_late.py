@@ -110,6 +110,7 @@ def test_a_prepared_transaction_keeps_its_row_until_it_ends_and_nothing_is_passe
 )
 def test_a_change_that_its_column_does_not_tell_is_found_with_the_item_or_by_the_scan(staffed: Case, time: str):
     case = staffed
+    assert case.untold() == []
     case.owner(f"update public.staff set city = 'Bonn', changed_at = {time} where id in (1, 2)")
     case.push()
     assert case.item("1").values["city"] == "Oslo"
@@ -117,9 +118,37 @@ def test_a_change_that_its_column_does_not_tell_is_found_with_the_item_or_by_the
     case.pull()
     assert case.item("1").values == {"name": "typed", "city": "Bonn"}
     assert case.rows()["1"] == {"name": "typed", "city": "Bonn"}
+    [said] = case.untold()
+    assert (
+        "The cursor column public.staff.changed_at is not trustworthy: within 30 days 1 row changed without it" in said
+    )
     case.passes(DAY)
-    case.push()
+    assert case.push().counts.untold == 1
     assert case.agreed()["2"]["city"] == "Bonn"
     assert case.conflicts() == []
+    [said] = case.untold()
+    assert "2 rows changed without it (last seen " in said
+    assert "Bonn" not in said
     case.quiet()
+    case.golden()
+
+
+def test_what_a_scan_finds_before_the_next_watermark_and_what_the_engine_wrote_are_no_reason_for_a_warning(
+    staffed: Case, another
+):
+    case = staffed
+    another.execute(SAYS_BONN)
+    case.told("a user changes row 1 and does not commit")
+    case.owner("update public.staff set city = 'Rome', changed_at = now() where id = 2")
+    case.push()
+    another.commit()
+    case.told("the user commits")
+    case.owner("insert into public.staff values (26, 'new', 'Kiel')")
+    case.owner("alter table public.staff alter city type varchar(80)")
+    case.person_edits("3", name="typed")
+    case.pull()
+    case.passes(DAY)
+    assert case.push().capture == "scan"
+    assert {row["city"] for row in case.agreed().values()} == {"Oslo", "Rome", "Bonn", "Kiel"}
+    assert case.untold() == []
     case.golden()

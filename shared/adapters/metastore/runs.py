@@ -13,11 +13,12 @@ from shared.core.backlog import SubjectState
 from shared.core.errors import NotFound
 from shared.core.ids import DefinitionId, RunId
 from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
+from shared.core.untold import Untold
 
 SQL = load("runs")
 _COUNTS = (
     "items_processed created updated deleted rows_inserted rows_updated rows_deleted unchanged adopted conflicts items_failed"
-    " delayed awaiting_approval ru requests"
+    " delayed awaiting_approval untold ru requests"
 ).split()
 
 
@@ -115,6 +116,12 @@ class RunStore:
         with self._metastore.connection() as connection:
             rows = connection.execute(SQL["record_columns"] + SQL["recent"], values).fetchall()
         return [_record(row) for row in rows]
+
+    def untold(self, definition: DefinitionId, *, age: timedelta) -> Untold:
+        """What the runs that are not older than `age` have seen."""
+        with self._metastore.connection() as connection:
+            ((rows, seen),) = connection.execute(SQL["untold"], {"definition": definition, "age": age}).fetchall()
+        return Untold(rows=rows, seen=seen)
 
     def failures(self, run: RunId, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """Each with the subject and the reason."""

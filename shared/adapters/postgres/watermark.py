@@ -9,14 +9,13 @@ from shared.adapters.postgres.queries import queries
 from shared.core.definition import SourceSpec
 from shared.core.ids import Identity, Stamp, key_texts
 from shared.core.runs import WatermarkCursor
+from shared.core.untold import NUMBER_OVERLAP
 from shared.ports import WatermarkBound, WatermarkPage
 
 _FILE: Final = "watermark.sql"
 ZONE_SLACK: Final = timedelta(hours=12)
 """A timestamp without zone is local time of a zone nobody wrote down. The zone furthest behind UTC is UTC-12: no writer
 puts in less than UTC less twelve hours, so that this much is read again instead of missed."""
-NUMBER_OVERLAP: Final = 10_000
-"""How many values below an integer cursor are read again: numbers from a sequence are committed out of order."""
 
 
 def watermark_bound(database: SourceDatabase, spec: SourceSpec) -> WatermarkBound:

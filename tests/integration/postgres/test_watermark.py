@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from shared.adapters.postgres import statements
-from shared.adapters.postgres.watermark import NUMBER_OVERLAP
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError
 from shared.core.runs import WatermarkCursor
+from shared.core.untold import NUMBER_OVERLAP
 from shared.ports import WatermarkBound, WatermarkPage
 from tests.integration.postgres.conftest import Source
 from tests.integration.postgres.stamps import scan

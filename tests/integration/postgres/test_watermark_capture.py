@@ -14,6 +14,7 @@ from shared.core.backlog import Mark
 from shared.core.definition import SourceSpec, SyncDefinition
 from shared.core.ids import Identity, RowSubject, Stamp
 from shared.core.runs import WatermarkCursor
+from shared.core.untold import INEXACT
 from tests.integration.postgres.conftest import Source
 
 
@@ -47,7 +48,7 @@ class Memory:
 
 
 def run(source: Source, spec: SourceSpec, memory: Memory, fingerprint: bytes = b"scope") -> WatermarkReport:
-    definition = cast("SyncDefinition", SimpleNamespace(id=UUID(int=1), source=spec, scope_fingerprint=fingerprint))
+    definition = cast("SyncDefinition", SimpleNamespace(id=UUID(int=1), source=spec, watermark_fingerprint=fingerprint))
     steps: Generator[Any, None, WatermarkReport] = watermark(
         definition, source=source.tables, cursors=cast("Any", memory), ledger=cast("Any", memory)
     )
@@ -94,6 +95,19 @@ def test_a_changed_scope_begins_anew(source):
     run(source, spec, memory)
     assert run(source, spec, memory, fingerprint=b"another").read == 12000
     assert run(source, spec, memory, fingerprint=b"another").read <= 1
+
+
+def test_without_the_right_to_see_open_transactions_the_position_says_that_it_is_not_exact(source):
+    spec, memory = old(source), Memory()
+    with psycopg.connect(source.dsn) as hidden:
+        hidden.execute("set track_activities = off")
+        assert not run(source, spec, memory).exact
+    assert memory.stored is not None
+    assert INEXACT in memory.stored.details
+    run(source, spec, memory)
+    source.run("insert into t values (12001)")
+    assert run(source, spec, memory).exact
+    assert memory.stored.details == {}
 
 
 def test_a_prepared_transaction_is_waited_for_and_its_rows_are_found(source):

@@ -416,6 +416,7 @@ create table syncbridge.sync_runs (
     conflicts bigint not null default 0,
     delayed bigint not null default 0,
     awaiting_approval bigint not null default 0,
+    untold bigint not null default 0,       -- rows that had changed without their cursor column
     ru bigint not null default 0,
     requests bigint not null default 0,
     captured jsonb not null default '{}',   -- scanned, new, changed, gone, seconds

@@ -9,7 +9,7 @@ update syncbridge.sync_runs
        rows_deleted = rows_deleted + %(rows_deleted)s::bigint, unchanged = unchanged + %(unchanged)s::bigint,
        adopted = adopted + %(adopted)s::bigint, conflicts = conflicts + %(conflicts)s::bigint,
        items_failed = items_failed + %(items_failed)s::bigint, delayed = delayed + %(delayed)s::bigint,
-       awaiting_approval = awaiting_approval + %(awaiting_approval)s::bigint, ru = ru + %(ru)s::bigint,
+       awaiting_approval = awaiting_approval + %(awaiting_approval)s::bigint, untold = untold + %(untold)s::bigint, ru = ru + %(ru)s::bigint,
        requests = requests + %(requests)s::bigint
  where id = %(run)s::uuid
 
@@ -99,7 +99,7 @@ update syncbridge.sync_runs
 -- What a run is read as.
 select id, sync_def_id, run_type, status, trigger, requested_by, orchestration_id, capture, queued_at, start_time, end_time,
        items_processed, created, updated, deleted, rows_inserted, rows_updated, rows_deleted, unchanged, adopted, conflicts,
-       items_failed, delayed, awaiting_approval, ru, requests, captured, notes, error_code, error_message
+       items_failed, delayed, awaiting_approval, untold, ru, requests, captured, notes, error_code, error_message
   from syncbridge.sync_runs
 
 -- by_id --
@@ -110,6 +110,12 @@ select id, sync_def_id, run_type, status, trigger, requested_by, orchestration_i
 -- Follows record_columns: the newest first.
  where (%(definition)s::uuid is null or sync_def_id = %(definition)s::uuid) and (%(status)s::text is null or status = %(status)s::text)
  order by queued_at desc, id limit %(limit)s
+
+-- untold --
+-- Rows of a definition that had changed without their cursor column, lately, and when that was seen last.
+select coalesce(sum(untold), 0)::bigint, max(coalesce(end_time, start_time, queued_at))
+  from syncbridge.sync_runs
+ where sync_def_id = %(definition)s and untold > 0 and queued_at > clock_timestamp() - %(age)s::interval
 
 -- failures --
 -- What a run set aside, with the reasons.
