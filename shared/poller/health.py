@@ -1,4 +1,4 @@
-"""GET /healthz: the process works. GET /readyz: every slot that is to be read is read here. For container probes; JSON."""
+"""GET /healthz: nothing hangs in the process. GET /readyz: every slot that is to be read is read here. For probes; JSON."""
 
 import json
 import threading

@@ -1,6 +1,7 @@
 """All readers of this process: one per source from which a definition streams, started and forgotten as those come and go."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ log = logging.getLogger("syncbridge.poller")
 
 LOOK = 2.0
 """Seconds between two looks for sources that became, or are not any more, of interest."""
+HUNG = 300.0
+"""Seconds. A slot that waits for a transaction to end takes one minute, a queue or a database that is away less."""
 _FINE = frozenset({State.STREAMING, State.POLLING, State.PAUSED, State.DROPPED})
 
 
@@ -27,6 +30,7 @@ class Poller:
         self._stop = threading.Event()
         self._readers: dict[InstanceId, Reader] = {}
         self._problem: str | None = "starting"
+        self._looked = math.inf
 
     def stop(self) -> None:
         """What was read is put into the queue and confirmed; then everything ends."""
@@ -35,6 +39,7 @@ class Poller:
     def run(self) -> None:
         """Until it is stopped. A metastore that is away is waited for."""
         while not self._stop.is_set():
+            self._looked = self._engine.clock.monotonic()
             try:
                 self._look()
                 self._problem = None
@@ -47,7 +52,12 @@ class Poller:
         log.info("the poller ends", extra={"action": "ended"})
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        return True, {"status": "ok"}
+        """False: something has hung for so long that the process is better begun anew."""
+        now = self._engine.clock.monotonic()
+        hung = [str(reader.instance) for reader in list(self._readers.values()) if now - reader.seen.at > HUNG]
+        if now - self._looked > HUNG:
+            hung.append("the metastore")
+        return not hung, {"status": "hangs", "at": hung} if hung else {"status": "ok"}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Whether every slot is read here, or rests because a person wants it to."""

@@ -54,6 +54,7 @@ class Reader:
 
     def _once(self) -> float | None:
         """One try. Seconds until the next one; None: nothing streams from this source any more."""
+        self.seen.at = self._engine.clock.monotonic()
         try:
             pause = self._try()
         except Superseded:

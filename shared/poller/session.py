@@ -64,6 +64,8 @@ class Seen:
 
     state: State = State.STARTING
     code: str | None = None
+    at: float = math.inf
+    """When it was last at its work and not in it, by the monotonic clock; infinity: it has not begun."""
     queued: Lsn = NO_LSN
     late: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """Seconds from a commit to the queue, of the last batches; by the source's clock and ours."""
@@ -166,7 +168,7 @@ class Session:
                 continue
             self._read(feed, outbox)
             if not self._gatherer.empty and self._is_time():
-                self._hand_over(feed, outbox)
+                self._hand_over(outbox)
 
     def _read(self, feed: ChangeFeed, outbox: Outbox) -> None:
         until_beat = max(0.0, self._next_beat - self._clock.monotonic())
@@ -177,7 +179,7 @@ class Session:
             if frame[0] == MESSAGE:
                 gatherer.feed(decode(frame, PAYLOAD))
                 if gatherer.full:
-                    self._hand_over(feed, outbox)
+                    self._hand_over(outbox)
             else:
                 gatherer.idle(decode_frame(frame).server_end)
         if frames:
@@ -193,11 +195,8 @@ class Session:
             self._gathering_since = self._clock.monotonic()
         return self._clock.monotonic() - self._gathering_since >= self._window
 
-    def _hand_over(self, feed: ChangeFeed, outbox: Outbox) -> None:
-        while not outbox.room and not self._stop.is_set():
-            outbox.wait(0.05)
-            feed.keep()
-            self._confirm(feed, outbox)
+    def _hand_over(self, outbox: Outbox) -> None:
+        """Never waits: there was room before this reading, and a reading is bounded. Whoever waits here hears no beat."""
         batch = self._gatherer.take()
         self._gathering_since = None
         self._care.attend(batch.troubles, self._watching)
@@ -236,7 +235,7 @@ class Session:
     def _drain(self, feed: ChangeFeed, outbox: Outbox) -> None:
         """What was read goes on its way, and is confirmed, if the queue takes it soon."""
         if not self._gatherer.empty:
-            self._hand_over(feed, outbox)
+            self._hand_over(outbox)
         give_up = self._clock.monotonic() + LEASE.total_seconds() / 2
         while not outbox.empty and self._clock.monotonic() < give_up:
             outbox.wait(0.05)
@@ -247,7 +246,8 @@ class Session:
 
     def _beat(self, feed: ChangeFeed, outbox: Outbox) -> bool:
         """False: the slot is not to be read any more, or not by us in this way."""
-        self._next_beat = self._clock.monotonic() + BEAT
+        self._seen.at = self._clock.monotonic()
+        self._next_beat = self._seen.at + BEAT
         self._record = self._streams.renew(self._instance, self._epoch, lease=LEASE, streaming=feed.streaming)
         self._streams.trouble(self._instance, self._epoch, self._problem or self._watching.problem)
         if self._record.paused_reason is not None or self._record.phase is not Phase.STREAMING:

@@ -1,17 +1,20 @@
 """The poller with everything behind it: changes become messages, and nothing is confirmed that is not in the queue."""
 
 import json
+import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
 from shared.adapters.postgres import replication
+from shared.core import gathering
 from shared.core.changes import unpack
 from shared.core.replication import parse_lsn
 from shared.core.slots import BudgetAction, Phase
 from shared.engine.streams import QUEUE
-from shared.poller import session
+from shared.poller import outbox, session
+from shared.poller.care import Care, Watching
 from shared.poller.health import HealthServer
 from shared.poller.poller import Poller
 from shared.process import SystemClock
@@ -144,6 +147,26 @@ def test_nothing_is_confirmed_while_the_queue_is_away_and_everything_comes_when_
         live.caught_up()
         assert len(live.keys()) == 12
         until(lambda: live.slot().problem_code is None)
+
+
+def test_a_poller_that_has_more_than_the_queue_will_take_still_listens(
+    live: Streaming, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(outbox, "MOST", 1)
+    monkeypatch.setattr(gathering, "MOST_PENDING", 10)
+    with live.streaming() as poller:
+        live.caught_up()
+        live.messages()
+        live.queue.away = True
+        live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 1999) n")
+        until(lambda: live.slot().problem_code == "queue_unavailable", live.slot)
+        assert beats(live)
+        live.world.post(f"/ops/slots/{live.instance}/pause", {"reason": "the queue is away"})
+        live.queue.away = False
+        until(lambda: poller.ready()[1]["slots"][0]["state"] == "PAUSED")
+        live.world.post(f"/ops/slots/{live.instance}/resume", {"reason": "it is back"})
+        live.caught_up()
+    assert len(live.keys()) == 1000
 
 
 def test_a_message_whose_answer_was_lost_is_sent_again(live: Streaming):
@@ -460,8 +483,6 @@ def test_one_definition_that_cannot_be_read_or_whose_table_is_gone_keeps_no_othe
 
 def test_nothing_is_missing_between_the_first_scan_and_the_stream(streaming: Streaming):
     """Rows are written all the time while the definition becomes active, its slot is made and its first scan runs."""
-    import threading
-
     done = threading.Event()
     with streaming.connection() as writer:
 
@@ -510,6 +531,31 @@ def test_the_probe_says_whether_the_slot_is_read(live: Streaming):
             until(lambda: asked(health, "/readyz")[0] == 503)
         finally:
             health.close()
+
+
+def test_a_poller_that_hangs_is_not_live(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    clock, hung, goes_on = MovableClock(), threading.Event(), threading.Event()
+    live.world.engine.clock = clock
+    look = Care.look
+
+    def hangs(self: Care) -> Watching:
+        hung.set()
+        assert goes_on.wait(60)
+        return look(self)
+
+    with live.streaming() as poller:
+        assert poller.live() == (True, {"status": "ok"})
+        with monkeypatch.context() as patch:
+            patch.setattr(Care, "look", hangs)
+            try:
+                assert hung.wait(60)
+                clock.ahead = 100.0
+                assert poller.live()[0]
+                clock.ahead = 400.0
+                until(lambda: poller.live() == (False, {"status": "hangs", "at": [str(live.instance)]}), poller.live)
+            finally:
+                goes_on.set()
+        until(lambda: poller.live()[0])
 
 
 def asked(health: HealthServer, path: str) -> tuple[int, dict]:
