@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.mutants.marks import MARKS
 from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import MUTANT, REPORT
 from tests.mutants.push import PUSH
@@ -17,7 +18,7 @@ from tests.simulation.kinds import KINDS
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY)
+MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *MARKS)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 

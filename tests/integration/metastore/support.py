@@ -1,11 +1,14 @@
 """Factories for the metastore's tests: marks, claims, entries with nothing but what a test cares about."""
 
+import itertools
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
+from unittest.mock import patch
 from uuid import uuid4
 
 import psycopg
@@ -87,6 +90,25 @@ def claim(
     lanes: Sequence[Lane] = LANES,
 ) -> Claim:
     return backlog.claim(definition, limit=limit, lease=lease, token=by or token(), lanes=lanes)
+
+
+@contextmanager
+def interrupted(act: Callable[[], object], *, before: int) -> Iterator[Callable[[], bool]]:
+    """Somebody else acts just before a statement: the first one that is sent in here is number 0. What is given says whether
+    there was such a statement. The empty ones, by which a pool tries its connections, do not count."""
+    real = psycopg.Connection.execute
+    sent = itertools.count()
+    acted = False
+
+    def execute(self: Any, statement: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal acted
+        if statement and not acted and next(sent) == before:
+            acted = True
+            act()
+        return real(self, statement, *arguments, **options)
+
+    with patch.object(psycopg.Connection, "execute", execute):
+        yield lambda: acted
 
 
 def claim_one(

@@ -6,12 +6,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from shared.core.backlog import Reason
 from shared.core.errors import MetastoreUnavailable
 from shared.ports import Confirmation
-from tests.integration.metastore.support import claim, entry, identity, mark, row
+from tests.integration.metastore.support import claim, entry, identity, interrupted, mark, row
 
 EXPIRED = timedelta(seconds=-1)
 
@@ -79,6 +80,53 @@ def test_large_markings_in_opposite_order_with_settling_in_between_all_arrive(ba
     settled = ledger.entries(definition, [identity(n) for n in numbers])
     assert all(n in left or identity(n) in settled for n in numbers)
     assert backlog.counts(definition).due == 0
+
+
+def test_many_marks_are_claimed_while_others_are_still_being_made(backlog, definition):
+    backlog.next_number()  # a connection is open
+    claimed = []
+
+    with interrupted(lambda: claimed.extend(claim(backlog, definition).subjects), before=2):
+        backlog.mark(definition, [mark(n) for n in range(120)])
+
+    assert len(claimed) == 100  # of chunks of 50
+
+
+def test_marks_are_made_in_the_order_of_their_hash(backlog, definition, sql, metastore):
+    """Whoever marks holds nothing that somebody behind it may need: two of them cannot wait for one another."""
+    first, last = sorted(range(2), key=lambda n: row(n).key)
+    backlog.mark(definition, [mark(first), mark(last)])
+    with psycopg.connect(metastore) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select from syncbridge.sync_backlog where subject_hash = %s for update", [row(last).key])
+        marking = pool.submit(backlog.mark, definition, [mark(last, Reason.STREAM), mark(first, Reason.STREAM)])
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'insert into%'"
+        while sql.execute(waiting).fetchone() == (0,):
+            pass
+        free = "select subject_hash from syncbridge.sync_backlog for update skip locked"
+        assert sql.execute(free).fetchall() == []
+        other.rollback()
+        assert marking.result(timeout=60) == 2
+
+
+def test_what_is_confirmed_at_any_moment_of_a_claim_is_seen_by_it(backlog, ledger, definition):
+    """The number of a mark and the agreement before it belong together: a worker that has the one and not the other takes
+    what was agreed on just now for somebody's edit."""
+    seen = []
+    for moment in range(3):
+        backlog.mark(definition, [mark(moment, Reason.STREAM)])
+        former = claim(backlog, definition)
+        backlog.mark(definition, [mark(moment, Reason.STREAM)])
+
+        with interrupted(lambda former=former: confirm(ledger, definition, former), before=moment) as acted:
+            page = claim(backlog, definition)
+            entries = ledger.entries(definition, [found.subject.identity for found in page.subjects])
+
+        assert acted()
+        assert set(entries) == {found.subject.identity for found in page.subjects}
+        seen += entries
+        confirm(ledger, definition, page)
+        confirm(ledger, definition, claim(backlog, definition))
+    assert seen
 
 
 @pytest.mark.parametrize("reason", [Reason.STREAM, Reason.SCAN])

@@ -1,5 +1,6 @@
 """A whole list against ledger and claims on a real metastore."""
 
+import itertools
 from dataclasses import replace
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from tests.integration.metastore.support import (
     claim_one,
     entry,
     identity,
+    interrupted,
     item,
     keep_definition,
     keep_run,
@@ -216,6 +218,30 @@ def test_what_a_claim_confirms_while_the_list_is_compared_is_looked_at_again(
     assert ledger.confirm(definition, creating.token, [done], run=None)
 
     assert due(backlog, definition) == {row(1): ({Reason.SCAN, Reason.ITEM_GONE}, None)}
+
+
+def test_what_is_confirmed_at_any_moment_of_a_comparison_is_looked_at_again(
+    backlog, ledger, definition, enumerations, spec, run, begin
+):
+    """It is in the ledger, or still claimed: never in neither."""
+    for moment in itertools.count():
+        creating = claim_one(backlog, definition, moment)
+        done = Confirmation(claimed=creating, entry=entry(moment, item_id=moment + 1))
+        run = RunId(uuid4())
+        position = begin(run, {})
+
+        with interrupted(
+            lambda creating=creating, done=done: ledger.confirm(definition, creating.token, [done], run=None),
+            before=moment,
+        ) as acted:
+            enumerations.compare(spec, run, position)
+
+        if not acted():
+            break
+        list(enumerations.mark(spec, run, lane=Lane.PEOPLE, hold_deletes=False, move=None))
+        reasons, _ = due(backlog, definition)[row(moment)]
+        assert Reason.ITEM_GONE in reasons, moment
+    assert moment > 5
 
 
 def test_items_of_nobodys_are_left_alone_unless_they_may_become_rows_or_carry_a_key(
