@@ -35,9 +35,9 @@ def test_every_transaction_runs_under_the_pinned_settings(source):
 def test_nothing_stays_in_a_session_behind_a_pooler(open_source):
     source = open_source(limits=Limits(connections=1))
     source.run("create table t (id int primary key, u timestamptz default now())", "insert into t values (1)")
-    spec = source.spec("t", cursor="u")
     with source.database.connection("a test") as connection:
         pid, before = connection.info.backend_pid, connection.execute(STATE).fetchone()
+    spec = source.spec("t", cursor="u")
     for _ in range(7):  # beyond psycopg's own threshold for prepared statements
         assert scan(source.tables, spec)
         assert source.tables.read_rows(spec, ['["1"]'])

@@ -8,7 +8,7 @@ import pytest
 from shared.adapters.postgres.address import Limits
 from shared.adapters.postgres.stamps import BLOCK_BYTES
 from shared.core.errors import NotFound, SourceUnavailable
-from tests.integration.postgres.stamps import decode, scan
+from tests.integration.postgres.stamps import decode, decode_checksums, scan
 
 
 def test_a_scan_is_whole_and_comes_in_blocks_of_about_256_kb(source):
@@ -39,7 +39,9 @@ def test_a_scan_s_rows_are_of_one_moment(source):
         first = next(blocks)
         source.run("delete from t")
         rest = list(blocks)
+        counted = decode_checksums(stamps.checksums())
     assert len(decode([first, *rest])) == 50000
+    assert sum(rows for rows, _ in counted.values()) == 50000
 
 
 def test_leaving_a_scan_early_cancels_it_and_gives_the_connection_back(open_source):

@@ -153,6 +153,7 @@ def test_a_worker_that_stands_still_loses_its_transaction_and_the_users_get_thei
     transaction = here.begin()
     transaction.apply([change])
     # Waits for the row, and gets it: the server has ended the transaction.
+    table.run("set lock_timeout = '5s'")
     table.run("update t set a = 'theirs' where id = 1")
     with pytest.raises(Doubt):
         transaction.commit()
@@ -163,7 +164,7 @@ def test_a_worker_that_stands_still_loses_its_transaction_and_the_users_get_thei
 def test_a_row_behind_a_slow_trigger_is_refused_as_such_and_holds_up_no_other(table: Source, desk: Opening):
     """A page is cut short by the first of them: without it, the others are written."""
     table.run(
-        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
+        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$",
         "create trigger slow before update on t for each row when (old.id = 2) execute function slow()",
     )
     here = desk("t", limits=WriteLimits(statement=timedelta(milliseconds=300)))
@@ -178,7 +179,7 @@ def test_a_row_behind_a_slow_trigger_is_refused_as_such_and_holds_up_no_other(ta
 @pytest.mark.parametrize("left", [timedelta(seconds=0), timedelta(milliseconds=100)])
 def test_what_is_left_of_the_whole_transaction_s_time_bounds_each_statement(table: Source, desk: Opening, left):
     table.run(
-        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$",
+        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$",
         "create trigger slow before update on t for each row execute function slow()",
     )
     limits = WriteLimits(statement=timedelta(hours=1))
