@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.mutants.doubts import DOUBTS
 from tests.mutants.marks import MARKS
 from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import MUTANT, REPORT
@@ -21,7 +22,7 @@ from tests.simulation.kinds import KINDS
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *MARKS, *STAMPS, *READINGS, *WRITES_TO_ROWS)
+MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *DOUBTS, *MARKS, *STAMPS, *READINGS, *WRITES_TO_ROWS)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 

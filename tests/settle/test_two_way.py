@@ -18,7 +18,7 @@ from shared.core.definition import (
 )
 from shared.core.errors import ListGone, SourceUnavailable, SyncError, Throttled
 from shared.core.ids import Identity, ItemId, ItemSubject, RowSubject, identity_hash, identity_of, sync_key
-from shared.core.items import Item, Looked, NotSent, Refused
+from shared.core.items import Item, Landed, Looked, NotSent, Refused
 from shared.core.ledger import EntryState, Provenance
 from shared.core.source import SourceType
 from shared.usecases.steps import drive
@@ -481,6 +481,20 @@ def test_a_person_who_types_the_old_value_again_after_a_lost_commit_keeps_it(wor
     assert not world.conflicts()
 
 
+def test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it(world: World):
+    """The item holds what it held before: only its versions tell that our value was there, and went."""
+    _, item = one(world, a="old")
+    world.source.put("1", a="new")
+    world.lists.script.append(lost_after)
+    world.push()
+    world.lists.edit(item, {"A": "old"})
+    world.wait(61)
+    pull(world, item)
+    assert values_of(world, "1")["a"] == "old"
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+
+
 def test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict(world: World):
     _, item = one(world, a="x")
     world.lists.edit(item, {"A": "person"})
@@ -613,6 +627,32 @@ def test_an_item_that_a_person_deleted_takes_its_row_with_it(world: World):
     pull(world, item)
     assert len(world.source.rows) == 3
     assert world.expected() == world.items()
+    quiet(world)
+
+
+def test_a_ghost_that_lands_after_a_person_deleted_the_item_does_not_bring_it_back(world: World):
+    """The row's key finds it; but a row that was settled has the item that it was settled with, and no other one."""
+    for key in ("1", "2", "3"):
+        world.source.put(key, a="x")
+    world.push()
+    identity = world.source.put("4", a="x")
+    world.lists.script.append(world.lists.astray)
+    world.push()
+    world.wait(61)
+    world.settle()
+    entry = world.entry(identity)
+    assert entry is not None
+    assert entry.item_id is not None
+    world.lists.remove(entry.item_id)
+    [ghost] = world.lists.land_late()
+    assert isinstance(ghost, Landed)
+    pull(world, entry.item_id)
+    assert sorted(world.source.rows) == ["1", "2", "3"]
+    pull(world, ghost.item_id)
+    world.wait(400)
+    world.settle()
+    assert world.expected() == world.items()
+    assert len(world.lists.items) == 3
     quiet(world)
 
 

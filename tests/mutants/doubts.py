@@ -1,0 +1,218 @@
+"""What settle concludes after lost answers taken out: what is asked of whom, what is kept, which item is a row's."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import shared.adapters.metastore.ledger as metastore_ledger
+from shared.core.ids import IdentityHash, sync_key
+from shared.core.items import Duplicate, Looked
+from shared.core.ledger import EntryState, IntentKind
+from shared.settle import decide, look, page, recover, write_items
+from shared.settle.work import Work
+from tests.mutants.mutant import Apply, Mutant
+from tests.mutants.patches import put
+
+# ---- what a page had in hand
+
+
+def _by_number_only(work: Work, observations: Mapping[bytes, Any]) -> bool:
+    seen = observations.get(work.key)
+    return seen is not None and seen.number == work.claimed.number and _used(work, seen)
+
+
+def _by_age_only(work: Work, observations: Mapping[bytes, Any]) -> bool:
+    seen, entry = observations.get(work.key), work.known
+    older = entry is not None and entry.confirmed is not None
+    return seen is not None and older and entry.confirmed < seen.since and _used(work, seen)
+
+
+def _used(work: Work, seen: Any) -> bool:
+    entry = work.known
+    if entry is None or work.item_read or work.probe or work.doubts or entry.item_id != seen.item.id or work.observed:
+        return False
+    work.observed = True
+    look._take(work, seen.item)
+    return True
+
+
+# ---- which item is a row's
+
+
+def _key_is_asked_always(stack: ExitStack) -> None:
+    """An item that is gone is looked for by the row's key, although both sides were agreed on."""
+    real = look.look
+
+    def looked(lists: Any, target: Any, works: Sequence[Work]) -> Any:
+        answer = real(lists, target, works)
+        gone = [work for work in works if work.item_read and work.item is None and work.state is EntryState.SETTLED]
+        for work in gone:
+            key = sync_key(IdentityHash(work.key))
+            found = lists.find(target, [key])[key]
+            if isinstance(found, Looked):
+                look._take(work, found.item)
+        return answer
+
+    stack.enter_context(patch.object(page, "look", looked))
+
+
+def _key_is_never_asked(stack: ExitStack) -> None:
+    """A create that is refused because the key is taken is tried again without asking who has it."""
+    real = write_items.answered
+
+    def answered(state: Any, acted: Any, outcome: Any, again: Any) -> None:
+        real(state, acted, outcome, again)
+        if isinstance(outcome, Duplicate):
+            acted.work.probe, acted.work.look, acted.work.duplicates = False, False, 0
+
+    stack.enter_context(patch.object(write_items, "answered", answered))
+
+
+# ---- what is on record
+
+
+def _no_intents_of(kind: IntentKind) -> Apply:
+    def apply(stack: ExitStack) -> None:
+        real = metastore_ledger.LedgerStore.intend
+
+        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
+            kept = [
+                replace(
+                    update,
+                    entry=replace(
+                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind is not kind)
+                    ),
+                )
+                for update in updates
+            ]
+            return real(self, definition, token, kept)
+
+        stack.enter_context(patch.object(metastore_ledger.LedgerStore, "intend", intend))
+
+    return apply
+
+
+def _yes_goes_at_once(stack: ExitStack) -> None:
+    real = Work.took_effect
+
+    def took_effect(self: Work, intent: Any) -> None:
+        real(self, intent)
+        if self.known is not None:
+            kept = tuple(other for other in self.known.intents if other.op != intent.op)
+            self.known = replace(self.known, intents=kept)
+
+    stack.enter_context(patch.object(Work, "took_effect", took_effect))
+
+
+def _no_history(stack: ExitStack) -> None:
+    real = page.learn
+
+    class Forgetful:
+        def versions_since(self, *arguments: Any) -> None:
+            return None
+
+    def learn(work: Work, lists: Any, target: Any, digests_of: Any) -> None:
+        real(work, Forgetful(), target, digests_of)  # type: ignore[arg-type]
+
+    stack.enter_context(patch.object(page, "learn", learn))
+
+
+def _no_roll_forward(work: Work, intent: Any) -> None:
+    work.took_effect(intent)
+
+
+def _creates_speak_over_a_base(stack: ExitStack) -> None:
+    real = decide._ours
+
+    def ours(work: Work) -> Any:
+        kept, work.base = work.base, None
+        try:
+            return real(work)
+        finally:
+            work.base = kept
+
+    stack.enter_context(patch.object(decide, "_ours", ours))
+
+
+def _standing_guard_speaks(stack: ExitStack) -> None:
+    real = decide._ours
+
+    def ours(work: Work) -> Any:
+        kept = work.doubts
+        work.doubts = tuple(replace(intent, guard=None) for intent in kept)
+        try:
+            return real(work)
+        finally:
+            work.doubts = kept
+
+    stack.enter_context(patch.object(decide, "_ours", ours))
+
+
+STALE = "tests/settle/test_two_way.py::test_an_observation_that_is_not_current_any_more_is_not_used"
+TWO_WAY_SETTLE = "tests/settle/test_two_way.py::"
+
+
+def _two_way(
+    name: str, sentence: str, apply: Apply, seeds: tuple[int, ...] = (), directed: str | None = None
+) -> Mutant:
+    return Mutant(f"two_way_{name}", sentence, apply, seeds=seeds, directed=directed, kind="two-way")
+
+
+DOUBTS = (
+    _two_way(
+        "observation_by_number",
+        "What a page had in hand is used when the mark is still its own, however old the page",
+        put(page, "observe", _by_number_only),
+        directed=f"{STALE}[the agreement is younger]",
+    ),
+    _two_way(
+        "observation_by_age",
+        "What a page had in hand is used when the agreement is older, whatever was marked since",
+        put(page, "observe", _by_age_only),
+        directed=f"{STALE}[the mark is another one]",
+    ),
+    _two_way(
+        "key_always_asked",
+        "A settled row's item that is gone is looked for by its key, and a late ghost answers",
+        _key_is_asked_always,
+        directed=TWO_WAY_SETTLE + "test_a_ghost_that_lands_after_a_person_deleted_the_item_does_not_bring_it_back",
+    ),
+    _two_way(
+        "key_never_asked",
+        "Nobody asks who has the key after a create was refused for it",
+        _key_is_never_asked,
+        directed="tests/scenarios/test_creates.py::"
+        "test_a_create_that_lands_just_before_its_repetition_is_found_and_brought_up_to_date",
+    ),
+    _two_way(
+        "former_forgotten", "Nobody looks at a row's former item again", put(write_items, "_stray_marks", lambda *_: ())
+    ),
+    _two_way(
+        "no_delete_intents", "DELETEs are not recorded before they are sent", _no_intents_of(IntentKind.DELETE_ITEM)
+    ),
+    _two_way(
+        "no_row_delete_intents",
+        "Deletes of rows are not recorded before they are sent",
+        _no_intents_of(IntentKind.DELETE_ROW),
+    ),
+    _two_way("yes_goes_at_once", "A definite yes goes off the record before the confirmation", _yes_goes_at_once),
+    _two_way(
+        "no_version_history",
+        "An item's versions are not asked whether a PATCH without an answer has landed",
+        _no_history,
+        directed=TWO_WAY_SETTLE + "test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it",
+    ),
+    _two_way("no_roll_forward", "A COMMIT that landed moves no base", put(recover, "_roll_forward", _no_roll_forward)),
+    _two_way(
+        "creates_speak_over_base",
+        "A create without an answer speaks for fields that were agreed on since",
+        _creates_speak_over_a_base,
+    ),
+    _two_way(
+        "standing_guard_speaks",
+        "A PATCH speaks although the eTag that it needs still stands",
+        _standing_guard_speaks,
+    ),
+)
