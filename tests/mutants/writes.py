@@ -222,7 +222,7 @@ WRITES_TO_ROWS = (
             stack.enter_context(patch.object(module, "require_writable", lambda spec, kind=None: None))
             for module in (target, writing)
         ],
-        directed=CONTRACT + "test_only_ordinary_and_partitioned_tables_are_written_to[postgresql-f]",
+        directed=WRITES + "test_what_is_no_ordinary_table_is_not_written_to_even_if_it_was_one",
     ),
     Mutant(
         "missed_row_forgiven",

@@ -393,6 +393,12 @@ def test_a_new_row_whose_key_a_trigger_changes_is_refused_because_it_could_not_b
 
 def test_what_is_no_ordinary_table_is_not_written_to_even_if_it_was_one(source: Source, desk: Opening):
     source.run("create table t (id int primary key, a text)", "insert into t values (1, 'x')")
+    source.run("create view v as select * from t")
+    view = desk("v", strategy=KeyStrategy.COMPOSITE_COLUMNS)
+    with pytest.raises(ConfigurationError) as refused:
+        view.begin().close()
+    assert refused.value.code == "not_writable"
+    source.run("drop view v")
     here = desk("t")
     change = here.update("1", a="y")
     source.run("alter table t rename to base", "create view t as select * from base")
