@@ -37,7 +37,7 @@ class Followed:
     """What became of renames."""
 
     entries: Mapping[Identity, LedgerEntry]
-    """The ledger's entries that change. Whoever had an item and gave it away has a tombstone here."""
+    """The ledger's entries that change, as they are in the end."""
     done: tuple[MarkNumber, ...]
     """Renames that are over: carried out, or void."""
     busy: frozenset[Identity]
@@ -77,6 +77,18 @@ def follow(
     )
 
 
+def without_item(former: LedgerEntry) -> LedgerEntry:
+    """The tombstone of a row whose item stands for another row now."""
+    return LedgerEntry(
+        identity=former.identity,
+        state=EntryState.TOMBSTONE,
+        source_instance_id=former.source_instance_id,
+        provenance=former.provenance,
+        generation=former.generation,
+        mapping_fingerprint=former.mapping_fingerprint,
+    )
+
+
 def _handed_over(
     former: LedgerEntry | None, heir: LedgerEntry | None, new: Identity
 ) -> tuple[LedgerEntry, LedgerEntry] | None:
@@ -90,17 +102,9 @@ def _handed_over(
         return None
     if heir is not None and (heir.state is not EntryState.TOMBSTONE or heir.intents):
         return None
-    buried = LedgerEntry(
-        identity=former.identity,
-        state=EntryState.TOMBSTONE,
-        source_instance_id=former.source_instance_id,
-        provenance=former.provenance,
-        generation=former.generation,
-        mapping_fingerprint=former.mapping_fingerprint,
-    )
     # Without an eTag nobody assumes what the item has: it is looked at, and its key is put right. Without a provenance
     # that write answers nothing that anybody wrote.
     handed = replace(
         former, identity=new, etag=None, provenance=None, generation=1 if heir is None else heir.generation + 1
     )
-    return buried, handed
+    return without_item(former), handed

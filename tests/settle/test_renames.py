@@ -304,6 +304,23 @@ def test_a_new_row_under_the_former_key_keeps_the_item_of_that_key(world: World)
     calm(world, items=2)
 
 
+@pytest.mark.parametrize("keys", ["ABCD", "BACD", "DCBA", "CDAB"])
+def test_a_key_that_gives_its_item_away_and_gets_another_one_that_stays_with_it(world: World, keys: str):
+    """In any order of the keys' hashes. The row behind the last rename was deleted, and its key has an item."""
+    a, b, c, d = keys
+    before = pushed(world, a, c, d)
+    world.source.rename(a, b)
+    world.source.rename(c, a)
+    world.source.delete(d)
+    world.source.rename(a, d)
+    told(world, a + b, c + a, a + d, also=d)
+    world.settle()
+    world.wait(11)
+    world.settle()
+    assert item_ids(world) == {b: before[a], d: before[d]}
+    calm(world, items=2)
+
+
 def test_a_row_that_was_deleted_after_its_key_changed_loses_its_item(world: World):
     pushed(world, "A")
     world.source.rename("A", "B")

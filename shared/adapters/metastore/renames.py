@@ -22,7 +22,7 @@ from shared.core.ids import (
     identity_hash,
 )
 from shared.core.ledger import EntryState, LedgerEntry
-from shared.core.renames import Followed, Rename, follow
+from shared.core.renames import Followed, Rename, follow, without_item
 
 SQL = load("renames")
 _LINKS: Final = 4
@@ -89,7 +89,7 @@ def _follow(
     insert_marks(connection, definition, merge(_marks(named[key] for key in unmarked)))
     entries = {entry.identity: entry for entry in entries_of(connection, definition, list(named)).values()}
     followed = follow(renames, entries, present=present, held=held)
-    _write(connection, definition, followed)
+    _write(connection, definition, entries, followed)
     others = followed.entries.keys() - mine
     taken = {"definition": definition, "token": token, "hashes": [identity_hash(identity) for identity in others]}
     connection.execute(SQL["take_away"], taken)
@@ -99,11 +99,13 @@ def _follow(
     return followed
 
 
-def _write(connection: _Connection, definition: DefinitionId, followed: Followed) -> None:
-    """Tombstones first: one item never stands for two rows, not between two statements either."""
-    buried = [entry for entry in followed.entries.values() if entry.state is EntryState.TOMBSTONE]
-    living = [entry for entry in followed.entries.values() if entry.state is not EntryState.TOMBSTONE]
-    for part in (buried, living):
+def _write(
+    connection: _Connection, definition: DefinitionId, entries: Mapping[Identity, LedgerEntry], followed: Followed
+) -> None:
+    """Everybody gives away first, whoever gets something too: one item never stands for two rows, not between two
+    statements either."""
+    givers = [without_item(entries[identity]) for identity in followed.entries if identity in entries]
+    for part in (givers, list(followed.entries.values())):
         upsert(connection, definition, part, quarrels=[0] * len(part))
 
 
