@@ -8,7 +8,8 @@ import azure.durable_functions as df
 
 from functions import names
 from functions.container import engine
-from functions.messages import Failure, ListEvent, ListNotice, RunEnd, RunOrder, StepAnswer, packed
+from functions.hints import hint
+from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
 from shared.core.errors import Disposition, SyncError, Transient, disposition
 from shared.core.ids import DefinitionId, RunId
 from shared.faults import describe
@@ -86,13 +87,8 @@ def finish_run(end: Payload) -> dict[str, Any]:
 def _hint(definition: DefinitionId) -> None:
     """A list that was noticed while the run was under way is read now that it is over; without the hint at the next tick."""
     bridge = engine()
-    if not bridge.wants_reading(definition):
-        return
-    try:
-        for text in packed([ListNotice(definition=definition, event=ListEvent.AGAIN)]):
-            bridge.queue.put(names.GRAPH_NOTIFICATIONS, text)
-    except SyncError as error:
-        log.warning("no hint was sent: %s", error.code, extra={"action": "hint_failed", "code": error.code})
+    if bridge.wants_reading(definition):
+        hint(bridge, definition)
 
 
 def _answered(name: str, step: Callable[[], StepAnswer]) -> dict[str, Any]:

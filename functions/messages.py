@@ -59,7 +59,7 @@ class ListEvent(StrEnum):
     CHANGED = "CHANGED"
     """Graph noticed a change, or missed to tell one."""
     AGAIN = "AGAIN"
-    """A notice came while a run was reading: it is on record already."""
+    """A notice came while a run was reading, or a person wants something to be settled: it is on record already."""
     RENEW = "RENEW"
     """Graph wants the subscription to be renewed."""
     REMOVED = "REMOVED"

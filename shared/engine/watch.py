@@ -41,6 +41,15 @@ class ListWatch(RunSteps):
             self._poll_later(record, self.stores.watches.seen(definition).next_poll_at)
         return run
 
+    def wanted(self, definition: DefinitionId) -> Conflicting | None:
+        """What a person asked for is due: on record as a notice is, for the run that answers it settles what people wait for.
+        Why none begins now; None: one may."""
+        self.stores.watches.notice(definition)
+        refusal = why_not(self.stores.definitions.get(definition))
+        if refusal is None and self.stores.holds.blocking(definition):
+            refusal = Conflicting("a hold stops this definition: release it first", code="held")
+        return refusal
+
     def wants_reading(self, definition: DefinitionId) -> bool:
         """Whether a list was noticed while the run was under way that has just ended: it read the list, or the list's first
         reading waited for it."""

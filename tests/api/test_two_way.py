@@ -104,7 +104,7 @@ def test_a_conflict_is_logged_with_all_that_a_person_needs_and_can_be_reversed(w
     assert logged["row_time"].startswith("2026-01-02T12:00")
     assert logged["row_version"].isdigit()
     assert len(logged["base_digest"]) == len(logged["winning_digest"]) == 32
-    assert asked == {"reversing": [logged["id"]]}
+    assert asked["reversing"] == [logged["id"]]
     assert twice["code"] == "conflict_state"
     assert row(world, 4) == ("thing 4", 4, "a person's note")
     assert world.items(definition)["thing 4"]["fields"]["Note"] == "a person's note"

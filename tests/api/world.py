@@ -184,15 +184,22 @@ class World:
 
     def ingress(self, definition: str) -> dict[str, Any]:
         """Reads the list's changes and settles what they mean, as an ingress run does; the run as the API shows it."""
-        engine, known = self.engine, DefinitionId(UUID(definition))
-        run = engine.start_run(known, trigger="MANUAL", requested_by="test", run_type=RunType.INGRESS)[0]
-        if engine.begin_run(known, run.id) is not None:
-            read = engine.capture_list(known, run.id, workers=1)
-            assert read.wait is None, f"the run has to wait {read.wait} s"
-            while not read.held and engine.settle(known, run.id).more:
-                pass
-            engine.finish_run(known, run.id, held=read.held, error=None)
+        run, _ = self.engine.start_run(
+            DefinitionId(UUID(definition)), trigger="MANUAL", requested_by="test", run_type=RunType.INGRESS
+        )
+        self.read(run)
         return self.seen(run.id)
+
+    def read(self, run: ActiveRun) -> None:
+        """Drives an ingress run that somebody has started to its end."""
+        engine, known = self.engine, run.definition
+        if engine.begin_run(known, run.id) is None:
+            return
+        read = engine.capture_list(known, run.id, workers=1)
+        assert read.wait is None, f"the run has to wait {read.wait} s"
+        while not read.held and engine.settle(known, run.id).more:
+            pass
+        engine.finish_run(known, run.id, held=read.held, error=None)
 
     def sync(self, definition: str) -> None:
         """An ingress and a push, twice: what one of them causes the other may have to finish."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import BackfillIn, Release, SubjectChoice
+from functions.hints import hint
 from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import DefinitionState
 from shared.core.errors import Conflicting
@@ -35,15 +36,17 @@ def parked(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list[d
 
 
 @router.post("/sync-definitions/{definition_id}/parked/retry")
-def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
+def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """They are tried again at once: `run` says when."""
+    known = _known(engine, definition_id)
     released = engine.stores.holds.release_subjects(
-        _known(engine, definition_id),
+        known,
         SubjectState.PARKED,
         None if body.all else [Identity(text) for text in body.identities],
         approve=False,
         actor=actor,
     )
-    return {"due": released}
+    return {"due": released, "run": _at_once(engine, known) if released else None}
 
 
 @router.get("/sync-definitions/{definition_id}/awaiting-approval")
@@ -54,15 +57,17 @@ def awaiting(definition_id: UUID, engine: TheEngine, limit: int = Limit) -> list
 
 
 @router.post("/sync-definitions/{definition_id}/awaiting-approval/approve")
-def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
+def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """They are carried out at once: `run` says when."""
+    known = _known(engine, definition_id)
     approved = engine.stores.holds.release_subjects(
-        _known(engine, definition_id),
+        known,
         SubjectState.AWAITING_APPROVAL,
         None if body.all else [Identity(text) for text in body.identities],
         approve=True,
         actor=actor,
     )
-    return {"approved": approved}
+    return {"approved": approved, "run": _at_once(engine, known) if approved else None}
 
 
 @router.post("/sync-definitions/{definition_id}/awaiting-approval/reject")
@@ -113,9 +118,11 @@ def conflict(conflict_id: UUID, engine: TheEngine) -> dict[str, Any]:
 
 @router.post("/conflicts/{conflict_id}/reverse", status_code=202)
 def reverse(conflict_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
-    """The value that lost is wanted back: the next run writes it to the row and to the item, as a new edit. What it
+    """The value that lost is wanted back: it is written to the row and to the item, as a new edit; `run` says when. What it
     overwrites becomes a conflict of its own. Fields of one group come back together."""
-    return {"reversing": [str(changed) for changed in engine.reverse_conflict(conflict_id, actor=actor)]}
+    reversing = [str(changed) for changed in engine.reverse_conflict(conflict_id, actor=actor)]
+    definition = DefinitionId(engine.stores.conflicts.get(conflict_id)["definition_id"])
+    return {"reversing": reversing, "run": _at_once(engine, definition)}
 
 
 @router.delete("/conflicts/{conflict_id}/reverse")
@@ -154,6 +161,17 @@ def audit(engine: TheEngine, subject_id: str | None = None, limit: int = Limit) 
 
 def _known(engine: Engine, definition_id: UUID) -> DefinitionId:
     return engine.stores.definitions.get(DefinitionId(definition_id)).id
+
+
+def _at_once(engine: Engine, definition: DefinitionId) -> dict[str, Any]:
+    """Asks for the run that settles what people wait for. NOW: it begins, or one is under way and another follows it.
+    NEXT_TICK: the queue is away, the schedule tick starts it. WAITS: the definition does not run now."""
+    refusal = engine.wanted(definition)
+    if refusal is not None:
+        return {"starts": "WAITS", "why": refusal.message}
+    if hint(engine, definition):
+        return {"starts": "NOW", "why": None}
+    return {"starts": "NEXT_TICK", "why": "the queue of notices is away: the next schedule tick starts it"}
 
 
 def _live(engine: Engine, definition_id: UUID) -> DefinitionId:

@@ -1,0 +1,127 @@
+"""What a person asks for is settled at once: the order leaves a hint in the queue, and whoever takes it starts the run."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from functions import names, queues
+from functions.messages import ListNotices
+from shared.core.errors import QueueUnavailable
+from shared.core.runs import ActiveRun
+from tests.api.test_two_way import row, two_way
+from tests.api.world import World
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Mail:
+    """The queue of notices, and its trigger."""
+
+    world: World
+    messages: list[str] = field(default_factory=list)
+    away: bool = False
+
+    def put(self, name: str, message: str, *, delay: float = 0.0) -> None:
+        if self.away:
+            raise QueueUnavailable("away")
+        assert (name, delay) == (names.GRAPH_NOTIFICATIONS, 0.0)
+        self.messages.append(message)
+
+    def close(self) -> None:
+        self.messages.clear()
+
+    def deliver(self) -> list[ActiveRun]:
+        """The runs that begin, each driven to its end."""
+        taken = [notice for text in self.messages for notice in ListNotices.model_validate_json(text).notices]
+        self.messages.clear()
+        started = [run for notice in taken if (run := queues._take(notice)) is not None]
+        for run in started:
+            self.world.read(run)
+        return started
+
+
+@pytest.fixture
+def mail(world: World, monkeypatch: pytest.MonkeyPatch) -> Mail:
+    made = Mail(world)
+    world.engine.queue.close()
+    monkeypatch.setattr(world.engine, "queue", made)
+    monkeypatch.setattr(queues, "engine", lambda: world.engine)
+    return made
+
+
+def conflict(world: World) -> tuple[str, dict[str, Any]]:
+    """A definition, and a person's note that lost."""
+    definition = two_way(world)
+    world.sync(definition)
+    world.person(definition).edit(world.items(definition)["thing 4"], Note="a person's note")
+    world.sql("update app.things set note = 'the row''s note' where id = 4")
+    world.sync(definition)
+    (logged,) = world.get("/conflicts", definition_id=definition, column="note", state="FINAL")
+    return definition, logged
+
+
+NOW = {"starts": "NOW", "why": None}
+
+
+def test_a_value_that_is_wanted_back_is_on_both_sides_after_the_run_that_its_order_starts(world: World, mail: Mail):
+    definition, logged = conflict(world)
+    asked = world.post(f"/conflicts/{logged['id']}/reverse", expect=202)
+    assert asked == {"reversing": [logged["id"]], "run": NOW}
+    world.refused("POST", f"/conflicts/{logged['id']}/reverse", status=409)
+
+    mail.messages *= 3  # it may come more than once
+    (run,) = mail.deliver()
+
+    assert row(world, 4) == ("thing 4", 4, "a person's note")
+    assert world.items(definition)["thing 4"]["fields"]["Note"] == "a person's note"
+    assert world.get(f"/conflicts/{logged['id']}")["state"] == "REVERSED"
+    assert world.seen(run.id)["trigger"] == "NOTICE"
+
+
+def test_retries_and_approvals_are_carried_out_by_the_run_that_their_order_starts(world: World, mail: Mail):
+    definition = two_way(world, guards={"max_deletes": 0})
+    world.sync(definition)
+    world.sql("update app.things set name = repeat('x', 300) where id = 4")
+    world.sql("delete from app.things where id = 1")
+    world.run(definition)
+    world.sql("update app.things set name = 'short again' where id = 4")
+
+    retried = world.post(f"/sync-definitions/{definition}/parked/retry", {"all": True})
+    assert retried == {"due": 1, "run": NOW}
+    assert len(mail.deliver()) == 1
+    approved = world.post(f"/sync-definitions/{definition}/awaiting-approval/approve", {"all": True})
+    assert approved == {"approved": 1, "run": NOW}
+    assert len(mail.deliver()) == 1
+
+    titles = set(world.items(definition))
+    assert "short again" in titles
+    assert "thing 1" not in titles
+    nothing = world.post(f"/sync-definitions/{definition}/parked/retry", {"all": True})
+    assert nothing == {"due": 0, "run": None}
+    assert mail.messages == []
+
+
+def test_without_the_queue_the_schedule_tick_starts_it(world: World, mail: Mail):
+    _, logged = conflict(world)
+    mail.away = True
+    asked = world.post(f"/conflicts/{logged['id']}/reverse", expect=202)
+    assert asked["run"]["starts"] == "NEXT_TICK"
+    assert "the next schedule tick" in asked["run"]["why"]
+    (run,) = world.engine.start_due_readings()
+    world.read(run)
+    assert row(world, 4) == ("thing 4", 4, "a person's note")
+
+
+def test_a_definition_that_does_not_run_says_why_and_begins_when_it_may(world: World, mail: Mail):
+    definition, logged = conflict(world)
+    world.post(f"/sync-definitions/{definition}/pause")
+    asked = world.post(f"/conflicts/{logged['id']}/reverse", expect=202)
+    assert asked["run"]["starts"] == "WAITS"
+    assert "runs start when it is ACTIVE" in asked["run"]["why"]
+    assert mail.messages == []
+    world.post(f"/sync-definitions/{definition}/activate")
+    (run,) = world.engine.start_due_readings()
+    world.read(run)
+    assert row(world, 4) == ("thing 4", 4, "a person's note")
