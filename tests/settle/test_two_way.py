@@ -255,6 +255,38 @@ def test_a_former_item_that_is_restored_while_a_create_got_no_answer_is_not_take
     assert world.entry(identity) is not None
 
 
+def test_a_create_without_an_answer_does_not_speak_for_what_was_agreed_on_since(world: World):
+    world.source.put("1", a="old", b="y")
+    world.lists.script.append(world.lists.astray)
+    world.push()
+    world.source.put("1", a="new")
+    world.wait(61)
+    world.settle()
+    [item] = world.lists.items
+    world.lists.edit(item, {"A": "old"})
+    pull(world, item)
+    assert values_of(world, "1") == {"a": "old", "b": "y"}
+    assert world.expected() == world.items()
+    assert not world.conflicts()
+
+
+def test_a_former_item_that_comes_back_while_its_successor_is_made_is_set_aside(metastore: str):
+    world = World(metastore, **two_way(item_deleted=DeletePolicy.RECREATE))
+    identity, item = one(world, a="x")
+    world.lists.remove(item)
+    see(world, item)
+    for passed in world.worker():
+        if passed is Boundary.SENT:
+            world.lists.restore(item)
+            see(world, item)
+    world.settle()
+    entry = world.entry(identity)
+    assert entry is not None
+    assert entry.item_id != item
+    assert [("PARKED", "second_item")] == [(row[1], row[2]) for row in world.backlog_rows()]
+    world.close()
+
+
 def test_two_people_who_edit_two_fields_of_one_row_both_keep_their_edit(world: World):
     _, item = one(world, a="x", b="y")
     world.lists.edit(item, {"A": "person"})
@@ -539,6 +571,24 @@ def test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log(metasto
     world.close()
 
 
+def test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log_although_the_next_worker_dies(metastore: str):
+    """It knows that the commit landed, and has not said so anywhere but in the intent that it found."""
+    world = World(metastore, **two_way(conflict_policy=ConflictPolicy.DESTINATION_WINS))
+    _, item = one(world, a="x", b="y")
+    world.lists.edit(item, {"A": "person"})
+    world.source.put("1", a="user", b="user")
+    world.rows.script.append("lost_after")
+    pull(world, item)
+    world.wait(61)
+    world.die_at(Boundary.INTENDED)
+    world.wait(61)
+    world.settle()
+    assert values_of(world, "1") == {"a": "person", "b": "user"}
+    assert world.expected() == world.items()
+    assert [("a", '"user"', "FINAL", "ITEM")] == world.conflicts()
+    world.close()
+
+
 @pytest.mark.parametrize("mishap", ["locked", "refused"])
 def test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log(metastore: str, mishap: str):
     world = World(metastore, **two_way(conflict_policy=ConflictPolicy.DESTINATION_WINS))
@@ -734,6 +784,25 @@ def test_a_delete_whose_commit_got_no_answer_is_done_once(world: World):
     assert len(world.source.rows) == 3
     assert world.expected() == world.items()
     quiet(world)
+
+
+def test_the_value_that_went_with_a_row_whose_delete_got_no_answer_is_in_the_log(metastore: str):
+    world = World(metastore, **two_way(replace(mapping(3, "c"), direction=Direction.PULL_ONLY)))
+    world.source.columns = ("a", "b", "c")
+    for key in ("1", "2", "3", "4"):
+        world.source.put(key, a="x", c="y")
+    world.push()
+    entry = world.entry(world.source.put("1", c="user"))
+    assert entry is not None
+    assert entry.item_id is not None
+    world.lists.remove(entry.item_id)
+    world.rows.script.append("lost_after")
+    pull(world, entry.item_id)
+    world.wait(61)
+    world.settle()
+    assert len(world.source.rows) == 3
+    assert [("c", '"user"', "FINAL", "ITEM")] == world.conflicts()
+    world.close()
 
 
 def test_a_row_that_is_referred_to_is_not_deleted_and_says_so(world: World):
