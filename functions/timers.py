@@ -1,5 +1,5 @@
 """The schedule tick: starts what is due, one orchestration per run, ends runs whose orchestration is gone, and looks after
-the subscriptions to lists."""
+the subscriptions to lists. Once an hour the host forgets what ended long ago."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ import azure.functions as func
 
 from functions import names
 from functions.container import engine
+from functions.history import purge
 from functions.starting import Standing, instance_id, standing, start_run
 from shared.core.runs import ActiveRun
 from shared.engine import Engine
@@ -17,6 +18,8 @@ from shared.faults import describe
 
 blueprint = df.Blueprint()
 log = logging.getLogger("syncbridge.timers")
+_HOURLY = "0 47 * * * *"
+"""Often, so that each time there is little: the durable client gives up after four minutes, and others' calls with it."""
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule="%SYNCBRIDGE_TICK_SCHEDULE%", use_monitor=False)
@@ -38,6 +41,18 @@ async def schedule_tick(timer: func.TimerRequest, client: df.DurableOrchestratio
         await _carefully(start_run(client, run))
     await asyncio.to_thread(bridge.housekeeping)
     log.debug("ticked", extra={"action": "ticked"})
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule=_HOURLY, use_monitor=False)
+@blueprint.durable_client_input(client_name="client")
+@blueprint.function_name(names.PURGE_HISTORY)
+async def purge_history(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
+    """An hour that is missed is made up for by the next."""
+    del timer
+    bridge = await asyncio.to_thread(engine)
+    settings = bridge.settings
+    gone = await purge(client, bridge.clock.now(), done=settings.retain_history, undone=settings.retain_runs)
+    log.info("the history of old orchestrations was removed", extra={"action": "history_purged", **gone})
 
 
 async def _look_after(bridge: Engine, client: df.DurableOrchestrationClient, run: ActiveRun) -> None:

@@ -143,6 +143,12 @@ DECLARED: tuple[Setting, ...] = (
         meaning="Days that finished runs and their failures are kept.",
     ),
     Setting(
+        name="SYNCBRIDGE_RETAIN_HISTORY_DAYS",
+        kind=int,
+        default="7",
+        meaning="Days that the host keeps the steps of completed orchestrations; of failed ones as long as runs are kept.",
+    ),
+    Setting(
         name="SYNCBRIDGE_RETAIN_CONFLICTS_DAYS",
         kind=int,
         default="365",
@@ -182,6 +188,7 @@ class Settings:
     pool_size: int
     tick_schedule: str
     retain_runs: timedelta
+    retain_history: timedelta
     retain_conflicts: timedelta
     retain_tombstones: timedelta
 
@@ -223,6 +230,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         pool_size=read["pool_size"],
         tick_schedule=read["tick_schedule"],
         retain_runs=timedelta(days=read["retain_runs_days"]),
+        retain_history=timedelta(days=read["retain_history_days"]),
         retain_conflicts=timedelta(days=read["retain_conflicts_days"]),
         retain_tombstones=timedelta(days=read["retain_tombstones_days"]),
     )

@@ -58,8 +58,12 @@ class Running:
 
     def tick(self) -> None:
         """The schedule tick, now; back when it is done."""
+        self.fire("schedule_tick")
+
+    def fire(self, timer: str) -> None:
+        """A function with a timer, now; back when it is done."""
         httpx.post(
-            f"{self.stack.host_url}/admin/functions/schedule_tick",
+            f"{self.stack.host_url}/admin/functions/{timer}",
             headers={"x-functions-key": self.stack.state.host_key},
             json={"input": ""},
             timeout=60,

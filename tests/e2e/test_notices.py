@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -148,6 +149,12 @@ def test_an_edit_is_noticed_read_and_in_a_list_that_is_only_pushed_written_back_
     assert watched.title_of(item) == item["fields"]["Title"]
     found = watched.work.api.get("/conflicts", definition_id=watched.definition)
     assert [one["winner"] for one in found if json.loads(one["losing_value"]) == "logged"] == ["ROW"]
+
+
+def test_what_ended_lately_is_still_known_to_the_host_after_it_was_told_to_forget(watched: Watched):
+    instance = f"run-{UUID(watched.runs()[-1]['id']).hex}"
+    watched.running.fire("purge_history")
+    assert watched.running.history(instance) != []
 
 
 def test_many_edits_are_all_read_by_readings_that_never_run_side_by_side(watched: Watched):

@@ -251,6 +251,23 @@ def test_the_python_client_reads_suspends_resumes_terminates_and_purges(flows: R
     assert op("purge") == 1
 
 
+def test_completed_instances_are_forgotten_after_a_week_and_what_runs_or_failed_is_not(flows: RunningHost):
+    done, failed, running = (uuid.uuid4().hex for _ in range(3))
+    flows.begin("chain", {"n": 1}, done)
+    flows.ended(done)
+    flows.begin("loud_status", None, failed)
+    flows.ended(failed)
+    flows.begin("napping", {"s": 60}, running)
+    flows.waits_for(running, TIMER_CREATED)
+    gone = flows.client.post("/api/client/all/forget").json()
+    assert gone["done"] >= 1
+    assert gone["undone"] == 0
+    assert [flows.instance(one).status_code for one in (done, failed, running)] == [404, 200, 202]
+    assert flows.client.post("/api/client/all/forget").json() == {"done": 0, "undone": 0}
+    flows.post(running, "terminate?reason=done")
+    flows.ended(running)
+
+
 def test_the_shown_history_folds_scheduling_into_completions(flows: RunningHost):
     instance = flows.begin("chain", {"n": 1})
     flows.ended(instance)

@@ -51,6 +51,7 @@ def test_every_setting_reaches_the_settings():
         SYNCBRIDGE_POOL_SIZE="3",
         SYNCBRIDGE_TICK_SCHEDULE="0 * * * * *",
         SYNCBRIDGE_RETAIN_RUNS_DAYS="1",
+        SYNCBRIDGE_RETAIN_HISTORY_DAYS="4",
         SYNCBRIDGE_RETAIN_CONFLICTS_DAYS="2",
         SYNCBRIDGE_RETAIN_TOMBSTONES_DAYS="3",
     )
@@ -64,8 +65,8 @@ def test_every_setting_reaches_the_settings():
     assert (settings.surface, settings.activity) == (timedelta(seconds=30), timedelta(seconds=40))
     assert settings.tick_schedule == "0 * * * * *"
     assert (settings.queue_depth, settings.health_address) == (5, ("0.0.0.0", 9000))
-    kept = (settings.retain_runs, settings.retain_conflicts, settings.retain_tombstones)
-    assert kept == (timedelta(days=1), timedelta(days=2), timedelta(days=3))
+    kept = (settings.retain_runs, settings.retain_conflicts, settings.retain_tombstones, settings.retain_history)
+    assert kept == (timedelta(days=1), timedelta(days=2), timedelta(days=3), timedelta(days=4))
 
 
 @pytest.mark.parametrize("setting", DECLARED, ids=lambda setting: setting.name)

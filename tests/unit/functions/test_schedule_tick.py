@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -78,6 +79,30 @@ def test_one_runs_trouble_does_not_stop_the_tick_and_is_logged(caplog: pytest.Lo
     asyncio.run(timers._carefully(trouble()))
     [record] = caplog.records
     assert getattr(record, "action") == "tick_failed"  # noqa: B009  mypy knows no extra attributes
+
+
+def test_the_host_forgets_completed_orchestrations_after_their_time_and_others_when_their_runs_go(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+    asked: list[tuple[Any, Any, list[Status]]] = []
+
+    class Client:
+        async def purge_instance_history_by(
+            self, created_time_from: Any, created_time_to: Any, runtime_status: Any
+        ) -> Any:
+            asked.append((created_time_from, created_time_to, runtime_status))
+            return SimpleNamespace(instances_deleted=3)
+
+    kept = SimpleNamespace(retain_history=timedelta(days=7), retain_runs=timedelta(days=90))
+    bridge = SimpleNamespace(settings=kept, clock=SimpleNamespace(now=lambda: now))
+    monkeypatch.setattr(timers, "engine", lambda: bridge)
+    asyncio.run(timers.purge_history.build().get_user_function().client_function(timer=None, client=Client()))
+    assert [(until, kinds) for _, until, kinds in asked] == [
+        (now - timedelta(days=7), [Status.Completed]),
+        (now - timedelta(days=90), [Status.Failed, Status.Terminated, Status.Canceled]),
+    ]
+    assert all(since is not None for since, _, _ in asked)  # the client takes no open beginning
 
 
 @dataclass

@@ -11,6 +11,9 @@ from pathlib import Path
 import azure.durable_functions as df
 import azure.functions as func
 
+from functions.history import purge
+from shared.process import SystemClock
+
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 _attempts: Counter[str] = Counter()
 _episodes: Counter[str] = Counter()
@@ -44,6 +47,9 @@ async def client_op(req: func.HttpRequest, client: df.DurableOrchestrationClient
             answer = sorted(status.instance_id for status in await client.get_status_all())
         case "purge":
             answer = (await client.purge_instance_history(instance)).instances_deleted
+        case "forget":  # as the product does, eight days from now
+            now = SystemClock().now() + timedelta(days=8)
+            answer = await purge(client, now, done=timedelta(days=7), undone=timedelta(days=90))
         case "terminate":
             answer = await client.terminate(instance, "enough, thanks")
         case "suspend":
