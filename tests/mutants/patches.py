@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from shared.adapters.metastore.statements import load
 from shared.adapters.postgres.queries import queries
+from shared.settle import decide
 from tests.mutants.mutant import Apply
 
 
@@ -47,3 +49,13 @@ def _restate(
         for attribute, value in list(vars(module).items()):
             if isinstance(value, str) and former in value:
                 stack.enter_context(patch.object(module, attribute, value.replace(former, changed)))
+
+
+def without_base(stack: ExitStack) -> None:
+    """Both sides are compared as if nothing had ever been agreed on."""
+    real = decide.reconcile
+
+    def reconcile(reading: Any, policy: Any, *, approved: bool) -> Any:
+        return real(replace(reading, base=None), policy, approved=approved)
+
+    stack.enter_context(patch.object(decide, "reconcile", reconcile))

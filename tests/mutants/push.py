@@ -18,6 +18,7 @@ from shared.settle import acts, entries, judge, look, page, write_items
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import Apply, Mutant
+from tests.mutants.patches import without_base
 
 # ---- the list
 
@@ -191,17 +192,6 @@ def _stamp_is_truth(stack: ExitStack) -> None:
     stack.enter_context(patch.object(judge, "decide", decide))
 
 
-def _no_base(stack: ExitStack) -> None:
-    real = judge.decide
-
-    def decide(work: Work, definition: Any, policy: Any) -> Decision:
-        if work.item_read:
-            work.base = None
-        return real(work, definition, policy)
-
-    stack.enter_context(patch.object(judge, "decide", decide))
-
-
 def _one_field_only(stack: ExitStack) -> None:
     real = judge.decide
 
@@ -278,6 +268,6 @@ PUSH = (
     ),
     Mutant("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(2,)),
     Mutant("stamp_is_truth", "A differing stamp is written without comparing digests", _stamp_is_truth, seeds=(0,)),
-    Mutant("no_base", "Items are compared without a merge base", _no_base, seeds=(0,)),
+    Mutant("no_base", "Items are compared without a merge base", without_base, seeds=(0,)),
     Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only, seeds=(0,)),
 )

@@ -30,7 +30,7 @@ from shared.settle import acts, decide, entries, judge, look, page, page_state, 
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import put
+from tests.mutants.patches import put, without_base
 from tests.simulation.twoway import world as sandbox
 
 # ---- what the list tells
@@ -317,15 +317,6 @@ def _row_level(stack: ExitStack) -> None:
     stack.enter_context(patch.object(reconcile, "_units", units))
 
 
-def _no_base(stack: ExitStack) -> None:
-    real = decide.reconcile
-
-    def without(reading: Any, policy: Any, *, approved: bool) -> Any:
-        return real(replace(reading, base=None), policy, approved=approved)
-
-    stack.enter_context(patch.object(decide, "reconcile", without))
-
-
 def _one_way(stack: ExitStack) -> None:
     real = page_state.policy_of
 
@@ -495,7 +486,7 @@ TWO_WAY = (
     ),
     _two_way("winner_by_lot", "Who wins a conflict is drawn by lot", _by_lot, seeds=(8,)),
     _two_way("row_level", "Whole rows are merged instead of fields", _row_level, seeds=(0,)),
-    _two_way("no_base", "Both sides are compared without a merge base", _no_base, seeds=(0,)),
+    _two_way("no_base", "Both sides are compared without a merge base", without_base, seeds=(0,)),
     _two_way("one_way", "People's edits never go to rows", _one_way, seeds=(0,)),
     _two_way(
         "second_item_forgotten",
