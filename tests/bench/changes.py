@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ def measure(*, changes: int, rounds: int, rows: int) -> list[Figure]:
     with _source() as (server, database):
         figures = [_rate(server, database, name, changes, rounds) for name in TABLES]
         figures += _memory(server, database, rows)
-    return figures + _lateness()
+    return figures + _whole(written=changes)
 
 
 # ---------------------------------------------------------------- how fast
@@ -217,7 +218,7 @@ def _child(document: dict[str, object]) -> None:
 # ---------------------------------------------------------------- how late
 
 
-def _lateness() -> list[Figure]:
+def _whole(*, written: int) -> list[Figure]:
     """The whole stack: poller, queue, host, trigger, settle, the simulated list; read back through Graph."""
     with tempfile.TemporaryDirectory(prefix="syncbridge-bench-") as folder, supervised() as supervisor:
         Path(folder).chmod(0o711)
@@ -227,9 +228,10 @@ def _lateness() -> list[Figure]:
         try:
             work = Work(stack=stack, api=api, report=_Silent())
             told = cdc.run(work, instance=register_database(work))
+            kept = _kept(work, written)
         finally:
             api.close()
-    return [
+    late = [
         Figure(
             name=f"commit_to_{where}_{share}",
             value=float(str(told[f"commit_to_{where}_{share}_s"])),
@@ -240,6 +242,39 @@ def _lateness() -> list[Figure]:
         for where in ("queue", "item")
         for share in ("p50", "p99")
     ]
+    return [*late, kept]
+
+
+def _kept(work: Work, rows: int) -> Figure:
+    """The most that the server keeps for the slot while somebody writes as fast as they can and the poller reads."""
+    (slot,) = work.api.get("/ops/slots")
+    most, done = 0, threading.Event()
+    ask = "select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint from pg_replication_slots where slot_name = %s"
+
+    def write() -> None:
+        with psycopg.connect(work.source_dsn, autocommit=True) as connection:
+            for _ in range(0, rows, 500):
+                connection.execute(
+                    "insert into business.customers (name, country) select 'Noise ' || g, 'DE' from generate_series(1, 500) g"
+                )
+        done.set()
+
+    with psycopg.connect(work.source_dsn, autocommit=True) as connection:
+        begin, end = _wal_end(connection), None
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        while end is None or parse_lsn(work.api.get("/ops/slots")[0]["queued_lsn"]) < end:
+            if end is None and done.wait(0.02):
+                end = _wal_end(connection)
+            most = max([most, *(kept for (kept,) in connection.execute(ask, [slot["slot"]]))])
+        writer.join()
+    return Figure(
+        name="stream_most_kept",
+        value=float(most),
+        unit="bytes",
+        against=slot["budget_bytes"],
+        note=f"the slot's budget; {rows:,} rows were written in {end - begin:,} bytes of log, and the poller read along",
+    )
 
 
 class _Silent(Report):

@@ -58,7 +58,7 @@ def test_a_small_bench_of_change_streams_says_how_fast_how_late_and_how_large_th
     assert ended.returncode == 0, ended.stderr[-2000:]
     bench = json.loads(ended.stdout.splitlines()[-1])["bench"]
     assert set(bench) == {
-        *("stream_narrow", "stream_wide", "stream_memory", "stream_log_kept"),
+        *("stream_narrow", "stream_wide", "stream_memory", "stream_log_kept", "stream_most_kept"),
         *("commit_to_queue_p50", "commit_to_queue_p99", "commit_to_item_p50", "commit_to_item_p99"),
     }
     assert all(figure["value"] >= 0 for figure in bench.values())

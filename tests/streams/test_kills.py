@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.azurite import Azurite
 from infra.local.postgres import start
+from shared.core.replication import lsn_text
 from shared.core.slots import Phase
 from tests.api.world import PASSWORD, THINGS, World
 from tests.streams.processes import Processes
@@ -136,54 +137,85 @@ def test_a_frozen_poller_is_overtaken_and_confirms_nothing_when_it_wakes(settled
         frozen.wait()
 
 
-def test_a_source_that_crashes_after_the_confirmation_repeats_nothing_and_loses_nothing(world: World, azurite: Azurite):
-    server = start()
-    there, live = world.source, Processes(world, azurite)
-    try:
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
+class OwnSource:
+    """A streaming world whose source is a server of its own, which a test may crash and restart. Both sides are equal."""
+
+    def __init__(self, world: World, azurite: Azurite) -> None:
+        self.server, self.live = start(), Processes(world, azurite)
+        with psycopg.connect(self.server.dsn(), autocommit=True) as admin:
             admin.execute("create database business")
             admin.execute(f"create role {world.role} login password '{PASSWORD}'".encode())
-        world.source = server.dsn("business")
+        world.source = self.server.dsn("business")
         with psycopg.connect(world.source, autocommit=True) as source:
             source.execute(THINGS.encode())
             source.execute(f"grant usage on schema app to {world.role}".encode())
             source.execute(f"grant select on all tables in schema app to {world.role}".encode())
-        live.may_replicate()
-        live.live()
-        with live.running():
-            live.scan()
-            live.caught_up()
-        live.messages()
-        live.world.sql("checkpoint")
-        on_disk = server.base / "data/pg_replslot/arcore_slot/state"
-        before = on_disk.read_bytes()
-        change(live)
-        live.dies("confirmed")
-        mark = live.slot().queued
-        server.child.process.kill()
-        server.child.process.wait()
-        on_disk.write_bytes(before)  # whether the server had saved it meanwhile is chance
-        server = start(server.base, port=server.port, password=server.password)
-        with psycopg.connect(world.source) as source:
-            row = source.execute(
-                "select confirmed_flush_lsn < %s::pg_lsn from pg_replication_slots where slot_name = 'arcore_slot'",
-                [f"{mark >> 32:X}/{mark & 0xFFFFFFFF:X}"],
-            ).fetchone()
-        assert row == (True,), "the server has forgotten what was confirmed last"
-        first = live.messages()
-        with live.running():
-            live.caught_up()
-        assert live.messages() == [], "our own mark knew it"
-        for text in first:
-            world.engine.take_message(text)
-        assert live.equal()
-        assert live.holds() == {}
+        self.live.may_replicate()
+        self.live.live()
+        with self.live.running():
+            self.live.scan()
+            self.live.caught_up()
+        self.live.messages()
+
+    def start_again(self) -> None:
+        self.server = start(self.server.base, port=self.server.port, password=self.server.password)
+
+
+@pytest.fixture
+def own(world: World, azurite: Azurite) -> Iterator[OwnSource]:
+    there = world.source
+    found = OwnSource(world, azurite)
+    yield found
+    world.engine.sources.close()
+    found.live.close()
+    world.source = there
+    with contextlib.suppress(Exception):
+        found.server.remove()
+
+
+def test_a_source_that_crashes_after_the_confirmation_repeats_nothing_and_loses_nothing(own: OwnSource):
+    live = own.live
+    live.world.sql("checkpoint")
+    on_disk = own.server.base / "data/pg_replslot/arcore_slot/state"
+    before = on_disk.read_bytes()
+    change(live)
+    live.dies("confirmed")
+    mark = live.slot().queued
+    own.server.child.process.kill()
+    own.server.child.process.wait()
+    on_disk.write_bytes(before)  # whether the server had saved it meanwhile is chance
+    own.start_again()
+    forgotten = live.world.sql(
+        "select confirmed_flush_lsn < %s::pg_lsn from pg_replication_slots where slot_name = 'arcore_slot'",
+        lsn_text(mark),
+    )
+    assert forgotten == [(True,)], "the server has forgotten what was confirmed last"
+    first = live.messages()
+    with live.running():
+        live.caught_up()
+    assert live.messages() == [], "our own mark knew it"
+    for text in first:
+        live.world.engine.take_message(text)
+    assert live.equal()
+    assert live.holds() == {}
+
+
+def test_a_source_that_was_promoted_stops_the_stream_although_the_slot_is_there(own: OwnSource):
+    """The same files as a standby, and then as a primary again: what a failover comes to, with a slot that outlived it."""
+    live = own.live
+    own.server.stop()
+    (own.server.base / "data/standby.signal").touch()
+    own.start_again()
+    assert live.world.sql("select pg_promote(), count(*) from pg_replication_slots") == [(True, 1)]
+    live.world.sql("update app.things set note = 'written after it' where id = 1")
+    process = live.start()
+    try:
+        until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
     finally:
-        world.engine.sources.close()
-        live.close()
-        world.source = there
-        with contextlib.suppress(Exception):
-            server.remove()
+        process.kill()
+        process.wait()
+    assert live.holds()["STREAM_BROKEN"]["details"]["reason"] == "other_timeline"
+    assert live.messages() == []
 
 
 def test_ten_thousand_changes_through_kills_and_lost_messages_end_equal(settled: Processes):
