@@ -10,8 +10,10 @@ from typing import Any
 from psycopg import sql
 
 from shared.adapters.graph.client import GraphClient
+from shared.captures.stream import stream
 from shared.core.backlog import Lane, Reason
 from shared.core.boundaries import Boundary
+from shared.core.changes import ChangeMessage, Operation, SlotIdentity, TableChanges
 from shared.core.definition import DefinitionState, FieldKind, SyncDefinition, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Transient
@@ -21,11 +23,14 @@ from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of
 from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_fingerprint_of, terms_of_record
+from shared.core.renames import KeyChange
+from shared.core.replication import Lsn
 from shared.core.runs import ActiveRun, RunCounts, RunRecord, RunStatus, RunType
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
 from shared.usecases.definitions import provision, set_state
 from shared.usecases.health import health_of
+from shared.usecases.steps import drive
 from tests.scenarios import golden
 from tests.scenarios.theatre import CONNECTION, INSTANCE, LEASE, SURFACE, Theatre
 from tests.scenarios.works import Works
@@ -186,6 +191,17 @@ class Case:
             [*values.values(), key],
         )
 
+    def user_renames(self, key: int, new: int, **values: Any) -> None:
+        """One UPDATE of the key, and of what else is given."""
+        self._tells(f"a user gives row {key} the key {new}" + "".join(f", {name}" for name in values))
+        self.stage.rows.execute(
+            sql.SQL("update {} set {} where id = %s").format(
+                sql.Identifier("public", self.table),
+                sql.SQL(", ").join(sql.SQL("{} = %s").format(identifier(name)) for name in ("id", *values)),
+            ),
+            [new, *values.values(), key],
+        )
+
     def user_deletes(self, *keys: int | str) -> None:
         self._tells(f"a user deletes row {', '.join(map(str, keys))}")
         for key in keys:
@@ -296,6 +312,33 @@ class Case:
                 return read.held
             self.passes(read.wait or 0.0)
         raise AssertionError("the list's changes do not end")
+
+    def stream_tells(self, *renames: tuple[int, int], settle: bool = True) -> None:
+        """A message of the change stream: which key became which. `settle`: at once, as the queue's trigger does."""
+        pairs = [KeyChange(former=identity_of([str(key)]), new=identity_of([str(new)])) for key, new in renames]
+        spec = self.definition.source
+        changes = TableChanges(
+            table=spec.table,
+            key=tuple(column.name for column in spec.key.columns),
+            operations={pair.former: Operation.DELETE for pair in pairs}
+            | {pair.new: Operation.INSERT for pair in pairs},
+            renames=tuple(pairs),
+        )
+        slot = SlotIdentity(instance=spec.instance_id, system="1", timeline=1, name="slot", created=Lsn(1))
+        message = ChangeMessage(
+            slot=slot, first=Lsn(2), last=Lsn(3), committed_at=self.theatre.clock.now(), tables=(changes,)
+        )
+        self._tells(f"the stream tells: {', '.join(f'{key} became {new}' for key, new in renames)}")
+        drive(stream(message, [self.definition], backlog=self.engine.stores.backlog))
+        if settle:
+            self.settles()
+
+    def settles(self) -> None:
+        """Whatever is due now."""
+        while drive(self.works.settle()).claimed:
+            pass
+        self._tells("settled")
+        self._tell()
 
     def client(self, lane: Lane = Lane.PEOPLE) -> GraphClient:
         return self.engine.graphs.client(self.engine.stores.connections.get(CONNECTION), lane)

@@ -139,7 +139,7 @@ class Theatre:
             stage.ask("DELETE", path)
         stage.ask("PUT", "knobs", {"throttling": False})
         stage.sql.execute(
-            "truncate syncbridge.sync_backlog, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.run_tables,"
+            "truncate syncbridge.sync_backlog, syncbridge.sync_renames, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.run_tables,"
             " syncbridge.sync_definitions cascade"
         )
         stage.rows.execute("drop schema public cascade")

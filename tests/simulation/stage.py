@@ -136,7 +136,7 @@ class Stage:
         for (name,) in left:
             self.sql.execute(f'drop table syncbridge."{name}"')
         self.sql.execute(
-            "truncate syncbridge.sync_backlog, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.run_tables,"
+            "truncate syncbridge.sync_backlog, syncbridge.sync_renames, syncbridge.sync_ledger, syncbridge.conflicts, syncbridge.run_tables,"
             " syncbridge.sync_definitions cascade"
         )
         self.rows.execute(
