@@ -72,6 +72,12 @@ def deleted(world: World) -> None:
     world.remove("1", 1)
 
 
+def renamed(world: World) -> None:
+    pushed(world)
+    world.rename("1", "4", 1, a="new")
+    drive(world.streamer([("1", "4")]))
+
+
 def doubtful(world: World) -> None:
     """A first worker has died with the create on record."""
     new_row(world)
@@ -108,6 +114,8 @@ POINTS = (
     Point("delete-intended", deleted, at(Boundary.INTENDED), Left("SETTLED", ("DELETE_ITEM",), "old", marked=True)),
     Point("delete-accepted", deleted, {"answer": "DELETE"}, Left("SETTLED", ("DELETE_ITEM",), None, marked=True)),
     Point("delete-confirmed", deleted, at(Boundary.CONFIRMED), Left("TOMBSTONE", (), None, marked=False)),
+    Point("rename-followed", renamed, at(Boundary.RENAMED), Left("TOMBSTONE", (), "old", marked=True), ("settle",)),
+    Point("rename-accepted", renamed, {"answer": "PATCH"}, Left("TOMBSTONE", (), None, marked=True), ("settle",)),
 )
 
 
@@ -121,6 +129,7 @@ def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_a_second_worker_finishes_what_a_killed_one_left(stage: Stage, point: Point):
     world = World(stage, 1)
     point.before(world)
+    items_before = {seen.item for seen in world.items()}
     kill(world, point.work, point.die)
     assert left_behind(world) == point.left
     stage.advance(LEASE + 1)
@@ -128,6 +137,7 @@ def test_a_second_worker_finishes_what_a_killed_one_left(stage: Stage, point: Po
     stage.advance(SURFACE + 20)
     scan_and_settle(world)
     items = world.items()
+    assert point.before is not renamed or {seen.item for seen in items} == items_before
     assert world.model.differences(items) == []
     assert world.model.lost(items, world.logged()) == []
     assert world.logged("PENDING") == set()

@@ -25,7 +25,7 @@ from tests.simulation.ground import PatientPerson
 
 KEYS = "ABCDEF"
 SETUPS: tuple[dict[str, Any], ...] = ({}, two_way(), natural())
-SEEDS, STEPS = 18, 60
+SEEDS, STEPS = 12, 60
 Worker = Generator[Boundary, None, Any]
 
 

@@ -12,15 +12,20 @@ from shared.adapters.graph.items import SharePointLists
 from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.codec import dumps
 from shared.adapters.metastore.ledger import LedgerStore
+from shared.adapters.metastore.renames import RenameStore
 from shared.adapters.metastore.scans import CHECKSUMS_FROM, ScanStore
 from shared.captures.command import mark_keys
 from shared.captures.scan import ScanReport, scan
+from shared.captures.stream import stream
 from shared.core.backlog import Lane, Observation, Reason
 from shared.core.boundaries import Boundary
+from shared.core.changes import ChangeMessage, Operation, SlotIdentity, TableChanges
 from shared.core.definition import SourceSpec, SyncDefinition
 from shared.core.draft import DraftDefinition
 from shared.core.guards import GuardKind
 from shared.core.ids import DefinitionId, Identity, RunId, identity_of
+from shared.core.renames import KeyChange
+from shared.core.replication import Lsn
 from shared.core.source import KeyStrategy, TransactionFate
 from shared.ports import HoldRequest, RowTransaction, RowWriter
 from shared.settle.job import Job, Limits, PageResult, Tools
@@ -89,6 +94,7 @@ class Ground:
         self.history: list[str] = []
         self.ids = SeededIds(Random(f"{seed}/ids"))
         store = stage.metastore
+        self.renames = RenameStore(store)
         self.backlog, self.ledger, self.scans = (
             BacklogStore(store, chunk=2),
             LedgerStore(store),
@@ -126,6 +132,7 @@ class Ground:
             clock=self.stage.clock,
             ids=self.ids,
             jitter=lambda: 0.5,
+            renames=self.renames,
         )
 
     def rows(self) -> RowWriter:
@@ -167,6 +174,23 @@ class Ground:
     def scanner(self) -> Generator[Boundary, None, ScanReport]:
         run = RunId(self.ids.uuid())
         return scan(self.definition, run, source=self.stage.source, scans=self.scans, holds=PatientPerson())
+
+    def streamer(self, renames: Sequence[tuple[str, str]], others: Sequence[str] = ()) -> Worker:
+        """A message of the change stream: which key became which, and what else changed."""
+        pairs = [KeyChange(former=identity(key), new=identity(new)) for key, new in renames]
+        spec = self.definition.source
+        changes = TableChanges(
+            table=spec.table,
+            key=tuple(column.name for column in spec.key.columns),
+            operations={identity(key): Operation.UPDATE for pair in renames for key in pair}
+            | {identity(key): Operation.UPDATE for key in others},
+            renames=tuple(pairs),
+        )
+        slot = SlotIdentity(instance=spec.instance_id, system="1", timeline=1, name="slot", created=Lsn(1))
+        message = ChangeMessage(
+            slot=slot, first=Lsn(2), last=Lsn(3), committed_at=self.stage.clock.now(), tables=(changes,)
+        )
+        return stream(message, [self.definition], backlog=self.backlog)
 
     def marker(self, keys: Sequence[str], reason: Reason) -> Generator[Boundary, None, int]:
         identities = [identity(key) for key in keys]

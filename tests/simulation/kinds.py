@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.keys import run_keys
 from tests.simulation.run import run_seed
 from tests.simulation.schedule import STEPS, Outcome
 from tests.simulation.twoway.run import STEPS as TWO_WAY_STEPS
@@ -25,6 +26,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "push": Kind(run_seed, STEPS, ""),
+    "keys": Kind(run_keys, STEPS, " --kind keys"),
     "two-way": Kind(run_two_way, TWO_WAY_STEPS, " --kind two-way"),
 }
 

@@ -56,6 +56,8 @@ class Model:
     ever: set[str] = field(default_factory=set)
     said_by_rows: set[tuple[str, str, Value]] = field(default_factory=set)
     """Row key, field, value: a user who takes a person's value over has seen it."""
+    kin: dict[str, set[str]] = field(default_factory=dict)
+    """Keys that were ever those of one row: what was typed under one may be logged under another."""
 
     # ---- users
 
@@ -68,6 +70,16 @@ class Model:
     def remove(self, key: str, step: int) -> None:
         del self.rows[key]
         self.row_edited[key] = step
+
+    def rename(self, key: str, new: str, values: Mapping[str, object], step: int) -> None:
+        """A row's key and some of its values, at once."""
+        kin = self.kin.get(key, {key}) | self.kin.get(new, {new})
+        self.kin |= dict.fromkeys(kin, kin)
+        row = self.rows.pop(key)
+        self.row_edited[key] = step
+        self.put(new, {**row, **values}, step)
+        if key in self.people_were_at:
+            self.people_were_at.add(new)
 
     # ---- people
 
@@ -156,14 +168,17 @@ class Model:
             for one in self.typed
             if one.fresh
             and not one.answered
-            and (one.key, one.name, one.value) not in self.said_by_rows
+            and not any((key, one.name, one.value) in self.said_by_rows for key in self._kin(one.key))
             and not (one.item in live and live[one.item].values[one.name] == one.value)
-            and (one.key is None or (one.key, one.name, one.value) not in logged)
+            and (one.key is None or not any((key, one.name, one.value) in logged for key in self._kin(one.key)))
         ]
+
+    def _kin(self, key: str | None) -> set[str | None]:
+        return {key} if key is None or key not in self.kin else set(self.kin[key])
 
     def invented(self, logged: set[tuple[str, str, Value]]) -> list[str]:
         """Logged losses of values that no person ever gave that row's item."""
-        real = {(one.key, one.name, one.value) for one in self.typed}
+        real = {(key, one.name, one.value) for one in self.typed for key in self._kin(one.key)}
         return [
             f"DISHONEST LOG: {value!r} in {name} of row {key}" for key, name, value in sorted(logged - real, key=repr)
         ]

@@ -1,6 +1,6 @@
-"""Any number of seeds: python -m tests.simulation.soak [--kind push|two-way] [--seeds N] [--first N] [--steps N]
+"""Any number of seeds: python -m tests.simulation.soak [--kind push|keys|two-way] [--seeds N] [--first N] [--steps N]
 
-Also SEEDS, FIRST, STEPS, KIND in the environment. Without a kind both are run, the same seeds of each.
+Also SEEDS, FIRST, STEPS, KIND in the environment. Without a kind all are run, the same seeds of each.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.postgres import Databases
+from tests.simulation.keys import run_keys
 from tests.simulation.kinds import KINDS, told
 from tests.simulation.run import USED, run_seed
 from tests.simulation.stage import Stage, borrowed_stage
@@ -14,6 +15,7 @@ from tests.simulation.stage import Stage, borrowed_stage
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 BLOCK, BLOCKS = 25, 8
+KEY_SEEDS = 6
 CORPUS = [
     int(line.split()[0]) for line in (Path(__file__).parent / "corpus.txt").read_text("utf-8").splitlines() if line
 ]
@@ -40,6 +42,12 @@ def test_nothing_is_lost_doubled_echoed_or_stuck_whatever_happens_in_between(sta
     assert faults["create after"] > 0, "no creation landed without an answer"
     assert faults["create late"] > 0, "no creation landed late"
     assert lost * 4 >= alone > 5, "too few faults came after the effect"
+
+
+def test_keys_that_change_lose_nothing_and_double_nothing_whatever_happens_in_between(stage: Stage):
+    outcomes = [run_keys(stage, seed) for seed in range(KEY_SEEDS)]
+    assert not told(KINDS["keys"], outcomes), told(KINDS["keys"], outcomes)
+    assert sum(outcome.notable["followed"] for outcome in outcomes) > KEY_SEEDS
 
 
 @pytest.mark.parametrize("seed", CORPUS)

@@ -118,6 +118,15 @@ class World(Ground):
         self.stage.rows.execute("delete from public.people_rows where id = %s", [int(key)])
         self.model.remove(key, step)
 
+    def rename(self, key: str, new: str, step: int, **values: object) -> None:
+        """One UPDATE of the key, and of what else is given."""
+        full = {**self.model.rows[key], **values}
+        self.stage.rows.execute(
+            "update public.people_rows set id = %s, a = %s, b = %s, n = %s where id = %s",
+            [int(new), full["a"], full["b"], full["n"], int(key)],
+        )
+        self.model.rename(key, new, values, step)
+
     # ---- people at the list
 
     def items(self) -> list[Seen]:
