@@ -91,15 +91,14 @@ class Streams(Parts):
         parked = self._set_aside(text, "it failed again and again: see the log of the queue's trigger")
         try:
             message = unpack(text)
-            definitions = self._mark(message) if isinstance(message, ChangeMessage) else (message.definition,)
+            for definition in self._mark(message) if isinstance(message, ChangeMessage) else (message.definition,):
+                self.settle_changes(definition)
         except Exception as error:  # the edge: what nobody expected is not to be tried for ever
             why = error.message if isinstance(error, SyncError) else f"of an unexpected {type(error).__name__}"
             self._set_aside(text, f"it failed again and again, the last time because {why}")
             log.error("a message was parked: %s", describe(error), extra={"action": "message_parked"})  # noqa: TRY400  a traceback ends in the message
             return
         self.stores.streams.decide(parked, "REPLAYED", reason="it could be taken after all", actor="queue trigger")
-        for definition in definitions:
-            self.settle_changes(definition)
 
     def replay_message(self, message: UUID, *, reason: str, actor: str) -> None:
         """Back into the queue, as it was."""

@@ -216,20 +216,25 @@ def away(*_: object) -> int:
     raise MetastoreUnavailable("the metastore did not answer")
 
 
-@pytest.mark.parametrize(
-    ("fails", "said"),
-    [(away, "because the metastore did not answer"), (lambda *_: 1 // 0, "because of an unexpected ZeroDivisionError")],
-)
-def test_a_message_that_the_host_gave_up_is_set_aside_with_what_went_wrong_last(
-    settled: Streaming, monkeypatch: pytest.MonkeyPatch, fails, said: str
+def breaks(*_: object, **__: object) -> int:
+    return 1 // 0
+
+
+def test_a_message_that_the_host_gave_up_is_set_aside_once_with_what_went_wrong_last(
+    settled: Streaming, monkeypatch: pytest.MonkeyPatch
 ):
     (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
-    monkeypatch.setattr(settled.world.engine.stores.backlog, "mark", fails)
-    for _ in range(2):
-        settled.world.engine.park_poison(text)
-    (parked,) = settled.world.get("/ops/changes/parked")
-    assert (parked["code"], parked["queue"], parked["state"]) == ("failed_repeatedly", QUEUE, "PARKED")
-    assert parked["reason"].endswith(said)
+    for where, what, fails, said in (
+        (settled.world.engine.stores.backlog, "mark", away, "because the metastore did not answer"),
+        (settled.world.engine.stores.backlog, "mark", breaks, "because of an unexpected ZeroDivisionError"),
+        (engine_streams, "settle", breaks, "because of an unexpected ZeroDivisionError"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, what, fails)
+            settled.world.engine.park_poison(text)
+        (parked,) = settled.world.get("/ops/changes/parked")
+        assert (parked["code"], parked["queue"], parked["state"]) == ("failed_repeatedly", QUEUE, "PARKED")
+        assert parked["reason"].endswith(said)
 
 
 def test_a_message_that_the_host_gave_up_too_early_is_taken_and_nobody_is_asked(settled: Streaming):
