@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -178,15 +179,34 @@ def test_a_message_whose_answer_was_lost_is_sent_again(live: Streaming):
     assert first == second
 
 
-def test_a_poller_that_is_stopped_finishes_what_it_has_read(live: Streaming):
-    with live.streaming():
-        live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 8000) n")
-        ((end,),) = live.world.sql("select pg_current_wal_insert_lsn()")
+def test_a_poller_that_is_stopped_finishes_what_it_has_read(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    put, asked_for, goes_on = live.queue.put, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **named: Any) -> None:
+        asked_for.set()
+        assert goes_on.wait(60)
+        put(*arguments, **named)
+
+    with live.streaming() as poller:
         live.caught_up()
-    assert len(live.keys()) == 7001
-    record = live.slot()
-    assert not record.alive
-    assert live.world.metastore("select queued_lsn >= %s::pg_lsn from syncbridge.stream_slots", end) == [(True,)]
+        live.messages()
+        before = live.slot().queued
+        monkeypatch.setattr(live.queue, "put", slow)
+        live.world.sql(
+            "do $$ begin for n in 1000..1299 loop insert into app.things values (n, 'x ' || n); commit; end loop; end $$"
+        )
+        assert asked_for.wait(60)
+        poller.stop()
+        goes_on.set()
+    first, stopped = set(live.keys()), live.slot()
+    assert first
+    assert stopped.queued > before
+    assert not stopped.alive
+    with live.streaming("second"):
+        live.caught_up()
+    second = set(live.keys())
+    assert len(first | second) == 300
+    assert len(first & second) <= 1, "but for a transaction that was not read to its end, nothing comes again"
 
 
 def test_a_second_poller_goes_on_where_the_first_one_stopped(live: Streaming):
