@@ -195,7 +195,7 @@ class Gatherer:
                 renames[rename] = None
 
     def _add(self, reader: "_Reader", identity: Identity | None, operation: Operation, relation: Relation) -> None:
-        if not _can_be_told(identity):
+        if identity is None or len(identity) > LONGEST_KEY:
             self._trouble(TroubleKind.KEY_UNKNOWN, relation)
             return
         if self._transaction is None:

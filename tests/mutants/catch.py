@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.mutants.doubts import DOUBTS
+from tests.mutants.keys import KEYS
 from tests.mutants.marks import MARKS
 from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import MUTANT, REPORT
@@ -22,7 +23,7 @@ from tests.simulation.kinds import KINDS
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *DOUBTS, *MARKS, *STAMPS, *READINGS, *WRITES_TO_ROWS)
+MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *DOUBTS, *MARKS, *STAMPS, *READINGS, *WRITES_TO_ROWS, *KEYS)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 

@@ -141,6 +141,23 @@ RULES = (
         ("two_way_former_forgotten", "two_way_second_item_forgotten"),
     ),
     Rule("M35", "A list that cannot be found is no item that is gone.", ("list_404_is_item_gone",)),
+    # ---- keys that change
+    Rule(
+        "M36",
+        "A changed key is a hint: an item goes over only from a row that is gone to one that has none, with nothing in doubt "
+        "but writes to the item itself.",
+        ("rename_believed", "rename_takes_any_heir", "rename_takes_row_writes", "rename_not_waited_for"),
+    ),
+    Rule(
+        "M37",
+        "It goes over while nobody is at work on either row, and who held one of them writes nothing about it any more.",
+        ("rename_under_claims", "rename_leaves_claims"),
+    ),
+    Rule(
+        "M38",
+        "It stands for one row at every moment; until it says the new key, whoever finds it by the former one leaves it.",
+        ("rename_not_looked_at", "rename_keeps_item", "rename_in_one_pass", "namesake_taken"),
+    ),
     # ---- merging
     Rule(
         "M40",
