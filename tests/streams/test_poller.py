@@ -181,23 +181,28 @@ def test_a_message_whose_answer_was_lost_is_sent_again(live: Streaming):
 
 def test_a_poller_that_is_stopped_finishes_what_it_has_read(live: Streaming, monkeypatch: pytest.MonkeyPatch):
     put, asked_for, goes_on = live.queue.put, threading.Event(), threading.Event()
+    drain = session.Session._drain
 
     def slow(*arguments: Any, **named: Any) -> None:
         asked_for.set()
         assert goes_on.wait(60)
         put(*arguments, **named)
 
+    def drained(self: session.Session, *arguments: Any) -> None:
+        goes_on.set()  # not before it has seen that it is to stop
+        drain(self, *arguments)
+
     with live.streaming() as poller:
         live.caught_up()
         live.messages()
         before = live.slot().queued
+        monkeypatch.setattr(session.Session, "_drain", drained)
         monkeypatch.setattr(live.queue, "put", slow)
         live.world.sql(
             "do $$ begin for n in 1000..1299 loop insert into app.things values (n, 'x ' || n); commit; end loop; end $$"
         )
         assert asked_for.wait(60)
         poller.stop()
-        goes_on.set()
     first, stopped = set(live.keys()), live.slot()
     assert first
     assert stopped.queued > before
