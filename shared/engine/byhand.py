@@ -1,13 +1,14 @@
 """What people ask for: marks by hand, holds released, runs looked at and cancelled."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from shared.captures.command import mark_keys, mark_matching
 from shared.control_ports import Plan
 from shared.core.backlog import BacklogCounts, Lane, Reason
-from shared.core.errors import Conflicting
+from shared.core.errors import Conflicting, SyncError
 from shared.core.estimate import Workload, estimate
 from shared.core.ids import DefinitionId, Identity, RunId
 from shared.core.record import preview
@@ -18,7 +19,11 @@ from shared.handles import ceiling_of
 from shared.usecases.conflicts import reversible
 from shared.usecases.overview import run_document
 from shared.usecases.planning import Sight, base_of, plan
+from shared.usecases.queues import advice
 from shared.usecases.steps import drive
+
+_LATELY = timedelta(days=7)
+"""How long a hint that was dropped is told of."""
 
 
 class ByHand(Parts):
@@ -117,6 +122,16 @@ class ByHand(Parts):
         record = self.stores.definitions.get(DefinitionId(shown["definition_id"]))
         fields = reversible(shown, record)
         return list(self.stores.conflicts.wish(conflict, fields, actor=actor))
+
+    def queue_view(self, name: str) -> dict[str, Any]:
+        """How many messages of a queue wait, and what became of those that failed again and again."""
+        parked, dropped = self.stores.streams.set_aside(name, age=_LATELY)
+        view: dict[str, Any] = {"queue": name, "waiting": None, "failed": None, "parked": parked, "dropped": dropped}
+        try:
+            view |= {"waiting": self.queue.depth(name), "failed": self.queue.depth(f"{name}-poison")}
+        except SyncError as error:
+            return {**view, "what_to_do": f"{error.message}: what waits there is not known"}
+        return {**view, "what_to_do": advice(parked=parked, dropped=dropped, failed=view["failed"])}
 
     def withdraw_reversal(self, conflict: UUID, *, actor: str) -> list[UUID]:
         return list(self.stores.conflicts.withdraw(conflict, actor=actor))

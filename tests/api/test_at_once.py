@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import azure.functions as func
 import pytest
 
 from functions import names, queues
@@ -28,6 +29,11 @@ class Mail:
             raise QueueUnavailable("away")
         assert (name, delay) == (names.GRAPH_NOTIFICATIONS, 0.0)
         self.messages.append(message)
+
+    def depth(self, name: str) -> int:
+        if self.away:
+            raise QueueUnavailable(f"queue {name} did not say how long it is: away")
+        return len(self.messages) if name == names.GRAPH_NOTIFICATIONS else 0
 
     def close(self) -> None:
         self.messages.clear()
@@ -125,3 +131,24 @@ def test_a_definition_that_does_not_run_says_why_and_begins_when_it_may(world: W
     (run,) = world.engine.start_due_readings()
     world.read(run)
     assert row(world, 4) == ("thing 4", 4, "a person's note")
+
+
+def test_queues_are_shown_with_what_failed_in_them_and_what_to_do(world: World, mail: Mail):
+    quiet = {"waiting": 0, "failed": 0, "parked": 0, "dropped": 0, "what_to_do": None}
+    changes, notices = world.get("/ops/queues")
+    assert changes == {"queue": names.CDC_CHANGES, **quiet}
+    assert notices == {"queue": names.GRAPH_NOTIFICATIONS, **quiet}
+
+    world.engine.take_message("no message of ours")
+    queues.notice_poisoned.build().get_user_function()(func.QueueMessage(body=b"S3CRET"))
+    mail.put(names.GRAPH_NOTIFICATIONS, "waits")
+    changes, notices = world.get("/ops/queues")
+    assert (changes["parked"], changes["dropped"]) == (1, 0)
+    assert "/replay" in changes["what_to_do"]
+    assert (notices["waiting"], notices["parked"], notices["dropped"]) == (1, 0, 1)
+    assert "/api/v1/ops/ingress/" in notices["what_to_do"]
+
+    mail.away = True
+    changes, _ = world.get("/ops/queues")
+    assert (changes["waiting"], changes["failed"], changes["parked"]) == (None, None, 1)
+    assert "not known" in changes["what_to_do"]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from functions import names
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import Release, SlotBudget, SlotMove, SlotThrottle, SlotWanted
 from shared.core.ids import InstanceId
@@ -69,6 +70,12 @@ def budget(instance_id: UUID, body: SlotBudget, engine: TheEngine, actor: Actor)
     return _controls(
         engine, instance_id, "slot budget", body.reason, actor, budget=body.bytes, budget_action=body.action
     )
+
+
+@router.get("/queues")
+def queues(engine: TheEngine) -> list[dict[str, Any]]:
+    """Each queue: how many messages wait, what became of those that failed again and again, and what to do about them."""
+    return [engine.queue_view(name) for name in (names.CDC_CHANGES, names.GRAPH_NOTIFICATIONS)]
 
 
 @router.get("/changes/parked")

@@ -241,6 +241,12 @@ class StreamStore:
             rows = connection.execute(SQL["parked"], {"decided": decided, "limit": limit}).fetchall()
         return [_message(row) for row in rows]
 
+    def set_aside(self, queue: str, *, age: timedelta) -> tuple[int, int]:
+        """Messages of a queue that are parked, and hints that were dropped not longer ago than `age`."""
+        with self._metastore.connection() as connection:
+            ((parked, dropped),) = connection.execute(SQL["set_aside"], {"queue": queue, "age": age}).fetchall()
+        return parked, dropped
+
     def parked_message(self, message: UUID) -> ParkedMessage:
         with self._metastore.connection() as connection:
             rows = connection.execute(SQL["parked_one"], {"id": message}).fetchall()

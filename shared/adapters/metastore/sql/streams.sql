@@ -171,6 +171,13 @@ returning id
 select id, queue, body, reason_code, reason_text, parked_at, state from syncbridge.parked_messages
  where %(decided)s or state = 'PARKED' order by parked_at desc, id limit %(limit)s
 
+-- set_aside --
+-- How much of a queue waits for a person: messages that were parked, and hints that were dropped lately.
+select (select count(*) from syncbridge.parked_messages where queue = %(queue)s and state = 'PARKED'),
+       (select count(*) from syncbridge.audit_log
+         where subject_kind = 'queue' and subject_id = %(queue)s and action = 'notice dropped'
+           and at > clock_timestamp() - %(age)s::interval)
+
 -- parked_one --
 -- One of them.
 select id, queue, body, reason_code, reason_text, parked_at, state from syncbridge.parked_messages where id = %(id)s
