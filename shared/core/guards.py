@@ -41,6 +41,11 @@ class ScanCounts(Protocol):
     def remapped(self) -> int:
         """Of the changed ones: agreed under other fields. That a person changed the fields is no mass update."""
 
+    @property
+    def renamed(self) -> int:
+        """Of `gone`: their key has become another one, as a change stream told and nobody has settled yet. What is a delete
+        all the same is counted when it is settled."""
+
 
 class ListCounts(Protocol):
     """What an enumeration found, before a single mark is settled."""
@@ -116,8 +121,9 @@ def _verdicts(settings: GuardSettings, counts: ScanCounts) -> Iterator[Verdict]:
             details=details,
         )
     limit = delete_limit(settings, counts.ledger)
-    if counts.gone > limit:
-        yield judge_deletes(counts.gone, limit, details)
+    gone = counts.gone - counts.renamed
+    if gone > limit:
+        yield judge_deletes(gone, limit, details)
 
 
 def judge_enumeration(definition: SyncDefinition, counts: ListCounts) -> tuple[Verdict, ...]:

@@ -22,6 +22,8 @@ class ScanResult:
     gone: int
     remapped: int = 0
     """Of `changed`: agreed under other fields, so that their stamps cannot be compared."""
+    renamed: int = 0
+    """Of `gone`: on record as keys that have become other ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Rows whose key changes: the item goes over to the new key, unless rows or ledger say otherwise."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -249,6 +250,8 @@ def test_renames_are_no_deletes_for_the_guard_and_no_quarrel_for_the_loop_breake
         for identity in (pair.former, pair.new)
     ]
     both.backlog.mark(both.definition.id, marks, pairs)
+    both.scan()  # it sees them gone before anybody has settled them
+    assert both.holds.opened == []
     both.settle()
     assert set(both.lists.items) == before
     assert both.sql.execute("select max(writes) from syncbridge.sync_ledger where state = 'SETTLED'").fetchall() == [
@@ -256,6 +259,24 @@ def test_renames_are_no_deletes_for_the_guard_and_no_quarrel_for_the_loop_breake
     ]
     assert both.holds.opened == []
     calm(both, items=20)
+
+
+def test_what_is_told_as_renamed_and_is_deleted_all_the_same_is_counted_when_it_is_settled(world: World):
+    keys = [str(number) for number in range(20)]
+    for key in keys:
+        world.source.put(key, a=key)
+    world.push()
+    world.definition = replace(world.definition, guards=GuardSettings(max_deletes=3))
+    for key in keys[:10]:
+        world.source.delete(key)
+    pairs = [KeyChange(former=identity_of([key]), new=identity_of([f"{key} new"])) for key in keys[:10]]
+    mark = Mark(subject=RowSubject(identity=pairs[0].former), reasons=frozenset({Reason.STREAM}), lane=Lane.CDC)
+    world.backlog.mark(world.definition.id, [mark], pairs)
+    world.scan()
+    world.wait(11)
+    world.settle()
+    assert len(world.lists.items) == 17
+    assert Counter(row[1] for row in world.backlog_rows()) == {"AWAITING_APPROVAL": 7}
 
 
 # ---- a delete and a create after all

@@ -103,8 +103,17 @@ class ScanStore:
             if changed:
                 values = {"definition": definition.id, "mapping": definition.mapping_fingerprint}
                 ((remapped,),) = connection.execute(_for_run("remapped", run), values).fetchall()
+            renamed = 0
+            if gone:
+                ((renamed,),) = connection.execute(_for_run("renamed", run), {"definition": definition.id}).fetchall()
             return ScanResult(
-                scanned=loaded.whole, ledger=known, new=new, changed=changed, gone=gone, remapped=remapped
+                scanned=loaded.whole,
+                ledger=known,
+                new=new,
+                changed=changed,
+                gone=gone,
+                remapped=remapped,
+                renamed=renamed,
             )
 
         return self._metastore.transact(work)

@@ -5,10 +5,13 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from shared.adapters.metastore.backlog import BacklogStore
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.renames import RenameStore
 from shared.adapters.metastore.retention import BATCH, Retention
-from shared.core.ids import DefinitionId
-from tests.integration.metastore.support import keep_definition
+from shared.core.ids import DefinitionId, identity_of
+from shared.core.renames import KeyChange
+from tests.integration.metastore.support import definition_id, keep_definition, mark
 
 pytestmark = pytest.mark.slow
 DAYS_90 = timedelta(days=90)
@@ -99,3 +102,16 @@ def test_safety_polls_that_found_nothing_go_after_a_day_and_the_others_stay(
         "failed",
         "noticed",
     }
+
+
+def test_what_a_deleted_definition_has_marked_goes_with_the_key_changes_it_was_told(
+    store: Metastore, backlog: BacklogStore, definition: DefinitionId
+):
+    pair = KeyChange(former=identity_of(["1"]), new=identity_of(["2"]))
+    other = definition_id()
+    for one in (definition, other):
+        backlog.mark(one, [mark(1), mark(2)], [pair])
+    assert Retention(store).forget(definition, ledger=False, runs=False)["backlog"] == 2
+    renames = RenameStore(store)
+    assert list(renames.touching(definition, [pair.new])) == []
+    assert [one.new for one in renames.touching(other, [pair.former])] == [pair.new]

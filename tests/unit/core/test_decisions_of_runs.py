@@ -64,6 +64,7 @@ class Counts:
     changed: int = 0
     gone: int = 0
     remapped: int = 0
+    renamed: int = 0
 
 
 def kinds(counts, settings=SETTINGS):

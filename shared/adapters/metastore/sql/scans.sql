@@ -105,6 +105,12 @@ select count(*) from {differing} d
   join syncbridge.sync_ledger l on l.sync_def_id = %(definition)s::uuid and l.source_identity_hash = d.subject_hash
  where d.kind = 'c' and l.mapping_fingerprint is distinct from %(mapping)s::bytea
 
+-- renamed --
+-- Rows that are gone, and of which a stream has told which key they have now.
+select count(*) from {differing} d
+ where d.kind = 'g'
+   and exists (select from syncbridge.sync_renames r where r.sync_def_id = %(definition)s::uuid and r.former_hash = d.subject_hash)
+
 -- show --
 -- A page of differences for a plan, in the order of their hash.
 select subject_hash, identity, case kind when 'n' then 'NEW' when 'g' then 'GONE' else 'CHANGED' end
