@@ -1,6 +1,7 @@
 """What may have lost changes, or is not what a definition was made for, stops it with words; a person lets it go on."""
 
 import contextlib
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -171,6 +172,47 @@ def test_a_table_that_left_the_publication_for_a_while_is_scanned(live: Streamin
         live.world.sql("update app.things set note = 'changed' where id = 1")
         live.scan()
         assert live.equal()
+
+
+def test_a_definition_that_did_not_stream_for_a_while_is_scanned(live: Streaming):
+    """Its table stays published, as where the poller's role may not take it out."""
+    streams = live.world.engine.stores.streams
+    other = live.world.live(
+        name="Other",
+        list_name="Other",
+        change_detection="STREAM",
+        field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}],
+    )
+    with live.streaming():
+        live.scan()
+        until(lambda: streams.unscanned() == [])
+        live.world.post(f"/sync-definitions/{other}/deactivate")
+        until(lambda: live.world.metastore("select count(*) from syncbridge.stream_watches") == [(1,)])
+        live.world.post(f"/sync-definitions/{other}/activate")
+        later(live)
+        until(lambda: streams.unscanned() == [UUID(other)])
+
+
+def test_a_row_whose_key_is_too_long_to_be_told_is_scanned_for(streaming: Streaming):
+    world = streaming.world
+    world.sql(
+        "create table app.long (id text primary key, name text);"
+        f" grant select on app.long to {world.role};"
+        " alter publication arcore_publication add table app.long"
+    )
+    streaming.live(
+        source_table_name="long", field_mappings=[{"source_column_name": "name", "target_column_name": "Title"}]
+    )
+    with streaming.streaming():
+        streaming.scan()
+        until(lambda: world.engine.stores.streams.unscanned() == [])
+        world.sql("insert into app.long values (repeat('k', 9000), 'one with a long key')")
+        streaming.caught_up()
+        assert streaming.messages() == []
+        later(streaming)
+        assert world.engine.stores.streams.unscanned() == [streaming.id()]
+        streaming.scan()
+        assert list(streaming.items()) == ["one with a long key"]
 
 
 def test_a_partition_that_is_truncated_is_scanned_for(streaming: Streaming):
