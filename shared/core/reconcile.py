@@ -91,6 +91,8 @@ class Reading:
     """The tombstone remembers this very row: by policy it was left without an item, and has not changed since."""
     item: Digests | None
     """None: no item."""
+    item_kept: bool = False
+    """The agreement is about this item without a row: by policy, or because a person refused its delete, it was left so."""
     ours: Mapping[FieldNo, frozenset[Digest]] = field(default_factory=dict)
     """Values that a write of ours without an answer may have left in the item."""
     item_deleted_by_us: bool = False
@@ -288,6 +290,8 @@ def _row_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
         return Leave(side=Side.ITEM, foreign=True)
     if wanted and inserts:
         return InsertTheRow(conflicts=_outlived(wanted, Side.ITEM, policy.row_deleted, policy), survives=True)
+    if reading.item_kept:
+        return Leave(side=Side.ITEM)
     lost = _log(edited, Side.ROW, "ROW_LEFT_OUT" if reading.row_left_out else "ROW_DELETED")
     match policy.row_deleted:
         case DeletePolicy.PROPAGATE if policy.writes_items:

@@ -37,8 +37,9 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
             base=work.base,
             row=_digests(work.row_values) if present else None,
             row_left_out=row is not None and not present and not row.soft_deleted,
-            row_kept=_kept(work, definition),
+            row_kept=_row_kept(work, definition),
             item=_item_digests(work),
+            item_kept=_item_kept(work, definition),
             ours=_ours(work),
             item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
             created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
@@ -51,7 +52,7 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     )
 
 
-def _kept(work: Work, definition: SyncDefinition) -> bool:
+def _row_kept(work: Work, definition: SyncDefinition) -> bool:
     """Whether the row was left without an item when it was as it is now, and under the same fields."""
     known = work.known
     return (
@@ -59,6 +60,18 @@ def _kept(work: Work, definition: SyncDefinition) -> bool:
         and known.state is work.state is EntryState.TOMBSTONE
         and work.row is not None
         and known.stamp == work.row.stamp
+        and known.mapping_fingerprint == definition.mapping_fingerprint
+    )
+
+
+def _item_kept(work: Work, definition: SyncDefinition) -> bool:
+    """Whether the item was left without a row, and nobody has begun to make one since. An agreement about both has a stamp."""
+    known = work.known
+    return (
+        known is not None
+        and known.state is work.state is EntryState.SETTLED
+        and known.stamp is None
+        and not known.intents
         and known.mapping_fingerprint == definition.mapping_fingerprint
     )
 

@@ -180,6 +180,15 @@ RULES = (
             *("no_conflict_log", "two_way_no_conflict_log"),
         ),
     ),
+    Rule(
+        "M43",
+        "Where a person is asked, nothing goes before they have said yes, news of either side take that back, and what they "
+        "refused is left alone until it changes.",
+        (
+            *("asks_nobody", "approval_outlives_news"),
+            *("two_way_refused_item_asked_again", "two_way_refused_row_gets_item"),
+        ),
+    ),
     # ---- reading tables
     Rule(
         "M50",

@@ -30,7 +30,7 @@ from shared.settle import acts, decide, entries, judge, look, page, page_state, 
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import put, without_base
+from tests.mutants.patches import in_metastore, put, without_base
 from tests.simulation.twoway import world as sandbox
 
 # ---- what the list tells
@@ -295,6 +295,14 @@ def _delete_wins(stack: ExitStack) -> None:
     stack.enter_context(patch.object(reconcile, "_row_absent", row_absent))
 
 
+def _asks_nobody(stack: ExitStack) -> None:
+    absent, gone = reconcile._item_absent, reconcile._row_absent
+    stack.enter_context(
+        patch.object(reconcile, "_item_absent", lambda reading, policy, _: absent(reading, policy, True))
+    )
+    stack.enter_context(patch.object(reconcile, "_row_absent", lambda reading, policy, _: gone(reading, policy, True)))
+
+
 def _by_lot(stack: ExitStack) -> None:
     real = reconcile._winner
 
@@ -476,6 +484,28 @@ TWO_WAY = (
         directed=SETTLE + "test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log",
     ),
     _two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
+    Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(3,)),
+    Mutant(
+        "approval_outlives_news",
+        "An approval stands although what was to be deleted is there again",
+        in_metastore(
+            "backlog", "policy", ("approved = b.approved\n                  and", "approved = b.approved or false and")
+        ),
+        directed="tests/integration/metastore/test_marks.py::test_an_approval_is_void_when_the_row_shows_up_again",
+    ),
+    _two_way(
+        "refused_item_asked_again",
+        "An item whose delete a person refused is as good as any other",
+        put(decide, "_item_kept", lambda work, definition: False),
+        directed=SETTLE + "test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it",
+    ),
+    _two_way(
+        "refused_row_gets_item",
+        "A row whose delete a person refused gets an item again",
+        put(decide, "_row_kept", lambda work, definition: False),
+        directed="tests/settle/test_two_way_ingress.py::"
+        "test_rows_of_rejected_deletes_stay_without_items_until_they_change",
+    ),
     _two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
     _two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),
     _two_way(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.metastore.holds import HoldStore
 from shared.core.backlog import Lane, Mark, Observation, Reason
 from shared.core.boundaries import Boundary
 from shared.core.definition import (
@@ -753,6 +754,27 @@ def test_a_deleted_item_goes_by_the_policy(metastore: str, policy, rows, items):
     assert (rows, items) == (len(world.source.rows), len(world.lists.items))
     world.push()
     assert (rows, items) == (len(world.source.rows), len(world.lists.items))
+    world.close()
+
+
+def test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it(metastore: str):
+    """Unless what people type there is for the row: then there is a row again."""
+    pushed = replace(mapping(3, "c"), direction=Direction.PUSH_ONLY)
+    world = World(metastore, **two_way(pushed, row_deleted=DeletePolicy.APPROVE))
+    world.source.columns = ("a", "b", "c")
+    _, item = one(world, a="x", c="y")
+    world.source.delete("1")
+    world.push()
+    assert ["AWAITING_APPROVAL"] == [row[1] for row in world.backlog_rows()]
+    assert HoldStore(world.store).reject_subjects(world.definition.id, None, actor="me") == 1
+    world.lists.edit(item, {"C": "typed"})
+    pull(world, item)
+    assert not world.backlog_rows()
+    assert list(world.lists.items) == [item]
+    assert not world.source.rows
+    world.lists.edit(item, {"A": "typed"})
+    pull(world, item)
+    assert values_of(world, "1")["a"] == "typed"
     world.close()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tests.simulation.keys import run_keys
 from tests.simulation.run import run_seed
 from tests.simulation.schedule import STEPS, Outcome
+from tests.simulation.twoway.asking import run_asking
 from tests.simulation.twoway.run import STEPS as TWO_WAY_STEPS
 from tests.simulation.twoway.run import run_two_way
 
@@ -28,6 +29,7 @@ KINDS: dict[str, Kind] = {
     "push": Kind(run_seed, STEPS, ""),
     "keys": Kind(run_keys, STEPS, " --kind keys"),
     "two-way": Kind(run_two_way, TWO_WAY_STEPS, " --kind two-way"),
+    "asking": Kind(run_asking, TWO_WAY_STEPS, " --kind asking"),
 }
 
 

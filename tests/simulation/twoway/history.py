@@ -54,6 +54,10 @@ class History:
     """Items that somebody saw alive, with the key on them."""
     added: set[int] = field(default_factory=set)
     """Items that people made."""
+    approved: set[str] = field(default_factory=set)
+    """Keys of rows whose delete, or whose item's, a person has agreed to, and that are still there."""
+    rejected: set[str] = field(default_factory=set)
+    """The same of those that a person has refused."""
     remarks: dict[int, str] = field(default_factory=dict)
     """Item -> what a person wrote into the column that nobody maps."""
 

@@ -86,7 +86,7 @@ def differences(history: History, terms: Terms, view: View) -> list[str]:
     for key, row in sorted(view.rows.items()):
         items = by_key.get(key, [])
         if not items:
-            kept = terms.item_deleted is Gone.STAYS and history.deleted(row_name(key), Side.ITEM)
+            kept = _stays(history, terms.item_deleted, key) and history.deleted(row_name(key), Side.ITEM)
             if not kept and not _waits_for(view, key):
                 problems.append(f"DIVERGED: row {key} has no item")
         elif items[0].id in view.aside:
@@ -107,13 +107,18 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     if item.id in view.aside:
         return True
     deleted = bool(history.deleted(row_name(str(item.key)), Side.ROW))
-    if terms.row_deleted is Gone.STAYS and deleted:
+    if _stays(history, terms.row_deleted, str(item.key)) and deleted:
         return True
     # What a person brings back after it was retired is just somebody's item, where items make no rows.
     subject = row_name(str(item.key))
     retired = max((d.at for d in history.deleted(subject)), default=None)
     touched = max((e.at for e in history.of(subject) if e.side is Side.ITEM), default=-1)
     return not terms.foreign_insert and retired is not None and touched > retired
+
+
+def _stays(history: History, policy: Gone, key: str) -> bool:
+    """Whether the other side of what was deleted may stay."""
+    return policy is Gone.STAYS or (policy is Gone.ASKS and key in history.rejected)
 
 
 def _waits_for(view: View, key: str) -> bool:
@@ -187,7 +192,8 @@ def resurrected(history: History, terms: Terms, view: View) -> list[str]:
         if not deletion.agreed or any(e.at > deletion.at for e in history.of(subject)):
             continue
         same = rows if deletion.side is Side.ROW else items
-        back: set[str] = {Gone.FOLLOWS: rows | items, Gone.STAYS: same, Gone.RETURNS: set[str]()}[policy]
+        kept = _stays(history, policy, subject.removeprefix("row "))
+        back: set[str] = set() if policy is Gone.RETURNS else same if kept else rows | items
         if subject in back:
             problems.append(f"RESURRECTED: {subject}, deleted as a {deletion.side.lower()}")
     return problems
@@ -214,9 +220,21 @@ def _asked_for(history: History, item: int, key: str | None) -> bool:
 
 def unasked_row(history: History, terms: Terms, key: str) -> list[str]:
     """To be asked when the engine deletes a row."""
-    if terms.item_deleted is Gone.FOLLOWS and history.deleted(row_name(key), Side.ITEM):
+    agreed = terms.item_deleted is Gone.FOLLOWS or (terms.item_deleted is Gone.ASKS and key in history.approved)
+    if agreed and history.deleted(row_name(key), Side.ITEM):
         return []
     return [f"UNASKED DELETE: row {key}"]
+
+
+def unasked_of(history: History, view: View, waiting: Mapping[str, Side]) -> list[str]:
+    """What is gone although a person is still being asked about it, and nobody has deleted it. `waiting`: by key, the side
+    that it is about."""
+    there = {Side.ROW: set(view.rows), Side.ITEM: set(view.of_key())}
+    return [
+        f"UNASKED DELETE: the {side.lower()} of {key}, while a person is asked"
+        for key, side in sorted(waiting.items())
+        if key not in there[side] and not history.deleted(row_name(key), side)
+    ]
 
 
 def mixed(history: History, terms: Terms, who: str, values: Values) -> list[str]:

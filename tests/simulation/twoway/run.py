@@ -46,7 +46,7 @@ AIMS = (*USED, *(boundary for boundary in USED if boundary.name.startswith("ROWS
 class TwoWayRun(Schedule[TwoWayWorld]):
     def __init__(self, stage: Stage, seed: int, *, steps: int = STEPS, unique: bool = True) -> None:
         super().__init__(stage, seed, steps=steps)
-        self.world = TwoWayWorld(stage, seed, unique=unique)
+        self.world = self.make_world(unique=unique)
         self.model, self.terms = self.world.model, self.world.terms
         self.keys = [str(n) for n in range(1, self.dice.randint(3, 5) + 1)]
         self.rates = (self.dice.choice((0.0, 0.02, 0.08)), self.dice.choice((0.0, 0.3, 0.5, 0.5)))
@@ -56,6 +56,9 @@ class TwoWayRun(Schedule[TwoWayWorld]):
         """The moment up to which a complete scan has told everything of the table."""
         self.row_writes = 0
         self.half_typed: list[int] = []
+
+    def make_world(self, *, unique: bool) -> TwoWayWorld:
+        return TwoWayWorld(self.stage, self.outcome.seed, unique=unique)
 
     def go(self) -> Outcome:
         outcome = super().go()

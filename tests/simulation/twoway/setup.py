@@ -1,6 +1,7 @@
 """What a two-way seed has configured: the list's columns, the definition, and what the documentation leaves open."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -57,6 +58,16 @@ def terms_of(dice: Random) -> Terms:
         versions=dice.random() < 0.7,
         ways=dict(WAYS),
         group=GROUP,
+    )
+
+
+def asking(terms: Terms, dice: Random) -> Terms:
+    """The same terms, where a person is asked before one side's delete is carried over to the other, or both sides'."""
+    rows, items = dice.choice(((True, True), (True, True), (True, False), (False, True)))
+    return replace(
+        terms,
+        row_deleted=Gone.ASKS if rows else terms.row_deleted,
+        item_deleted=Gone.ASKS if items else terms.item_deleted,
     )
 
 

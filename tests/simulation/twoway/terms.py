@@ -35,6 +35,8 @@ class Gone(StrEnum):
     FOLLOWS = "PROPAGATE"
     RETURNS = "RECREATE"
     STAYS = "KEEP"
+    ASKS = "APPROVE"
+    """A person is asked, and says yes (FOLLOWS) or no (STAYS)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.simulation.twoway.history import History
-from tests.simulation.twoway.oracles import Agreement, Item, Loss, View, at_rest, judged, unasked_row
+from tests.simulation.twoway.oracles import Agreement, Item, Loss, View, at_rest, judged, unasked_of, unasked_row
 from tests.simulation.twoway.terms import Gone, Side, Terms, Value, Way, Winner
 
 TERMS = Terms(
@@ -229,6 +229,30 @@ def test_a_row_is_deleted_only_after_a_person_deleted_its_item():
     story.history.deleted_item(11, "1", story.start, agreed=True)
     assert unasked_row(story.history, TERMS, "1") == []
     assert unasked_row(story.history, replace(TERMS, item_deleted=Gone.RETURNS), "1") != []
+
+
+def test_where_a_person_is_asked_a_row_goes_after_a_yes_and_both_sides_stay_apart_after_a_no():
+    asks = replace(TERMS, item_deleted=Gone.ASKS)
+    story = Story()
+    story.history.deleted_item(11, "1", story.start, agreed=True)
+    assert unasked_row(story.history, asks, "1") != []
+    assert story.told(story.start, terms=asks) == ["DIVERGED", "RESURRECTED"]
+    story.history.rejected.add("1")
+    assert story.told(story.start, terms=asks) == []
+    assert story.told(story.start, item(12, "1", story.start), terms=asks) == ["RESURRECTED"]
+    story.history.approved.add("1")
+    assert unasked_row(story.history, asks, "1") == []
+
+
+def test_what_a_person_is_asked_about_is_there():
+    story = Story()
+    both = View(rows={"1": story.start}, items=(item(11, "1", story.start),))
+    neither = View(rows={}, items=())
+    for side in Side:
+        assert unasked_of(story.history, both, {"1": side}) == []
+        assert unasked_of(story.history, neither, {"1": side}) != []
+    story.history.removed("1", story.start, agreed=True)
+    assert unasked_of(story.history, neither, {"1": Side.ROW}) == []
 
 
 def test_fields_of_a_group_never_stand_together_as_nobody_left_them():

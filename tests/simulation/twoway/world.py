@@ -1,5 +1,6 @@
 """The two-way world of one seed: both sides with their people, and the production workers between them."""
 
+import json
 from collections.abc import Generator
 from random import Random
 from typing import Any
@@ -7,26 +8,30 @@ from typing import Any
 from shared.adapters.graph.items import columns_to_read
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.enumerations import EnumerationStore
+from shared.adapters.metastore.holds import HoldStore
 from shared.adapters.postgres.writing import PostgresWriter
 from shared.captures.delta import DeltaReport, DeltaState, delta_page
 from shared.captures.enumeration import EnumerationReport, enumerate_list
-from shared.core.backlog import Lane
+from shared.core.backlog import Lane, SubjectState
 from shared.core.boundaries import Boundary
 from shared.core.ids import DefinitionId, RunId
 from shared.settle.job import Tools
-from tests.simulation.ground import PatientPerson
+from tests.simulation.ground import PatientPerson, identity
 from tests.simulation.stage import Stage
 from tests.simulation.twoway.faulty_rows import WRITE_LIMITS, FaultyRows
-from tests.simulation.twoway.setup import definition_of, list_columns, open_questions, terms_of
+from tests.simulation.twoway.setup import asking, definition_of, list_columns, open_questions, terms_of
 from tests.simulation.twoway.sides import Sides
+from tests.simulation.twoway.terms import Side
 from tests.simulation.twoway.witness import Witness, WitnessedLedger, WitnessedLists, WitnessedSource
 
 
 class TwoWayWorld(Sides):
-    def __init__(self, stage: Stage, seed: int, *, unique: bool = True) -> None:
+    def __init__(self, stage: Stage, seed: int, *, unique: bool = True, asks: bool = False) -> None:
         super().__init__(stage, seed)
         dice = Random(f"{seed}/terms")
         self.terms = terms_of(dice)
+        if asks:
+            self.terms = asking(self.terms, Random(f"{seed}/asks"))
         self.system = dice.choice(("", "", "modified", "editor"))
         debounce = dice.choice((0, 0, 0, 30))
         self.table = "numbered_rows" if self.terms.reserved else "typed_rows"
@@ -63,6 +68,28 @@ class TwoWayWorld(Sides):
         """Nothing stays open that could be in the next seed's way."""
         self.stage.slow_rows.rollback()
         self.writer.close()
+
+    # ---- a person who is asked
+
+    def asked(self) -> dict[str, Side]:
+        """Which rows a person is asked about, and about which side of them."""
+        found = self.stage.sql.execute(
+            "select source_identity, 'ITEM_GONE' = any(reasons) and not 'ROW_GONE' = any(reasons) from syncbridge.sync_backlog"
+            " where state = 'AWAITING_APPROVAL' order by subject_hash"
+        ).fetchall()
+        return {json.loads(who)[0]: Side.ROW if of_row else Side.ITEM for who, of_row in found}
+
+    def person_answers(self, key: str, *, yes: bool) -> None:
+        holds, chosen = HoldStore(self.stage.metastore), [identity(key)]
+        if yes:
+            holds.release_subjects(
+                self.definition.id, SubjectState.AWAITING_APPROVAL, chosen, approve=True, actor="person"
+            )
+        else:
+            if self.asked()[key] is Side.ROW:
+                self.agreed_on.pop(key, None)  # the row stays without an item: what comes back is merged as new
+            holds.reject_subjects(self.definition.id, chosen, actor="person")
+        (self.model.approved if yes else self.model.rejected).add(key)
 
     # ---- workers
 

@@ -1,0 +1,75 @@
+"""Two-way seeds where a person is asked before a delete is carried over, and says yes or no, early or late."""
+
+from collections.abc import Callable
+
+from tests.simulation.schedule import Outcome
+from tests.simulation.stage import Stage
+from tests.simulation.twoway import oracles
+from tests.simulation.twoway.run import STEPS, TwoWayRun
+from tests.simulation.twoway.world import TwoWayWorld
+
+
+class AskingRun(TwoWayRun):
+    def make_world(self, *, unique: bool) -> TwoWayWorld:
+        return TwoWayWorld(self.stage, self.outcome.seed, unique=unique, asks=True)
+
+    def one_step(self) -> None:
+        roll = self.dice.random()
+        if roll < 0.15:
+            self.person_answers(all_of_them=False)
+        elif roll < 0.2:
+            self.somebody_deletes()
+        super().one_step()
+
+    def somebody_deletes(self) -> None:
+        world, dice = self.world, self.dice
+        rows, live = sorted(world.all_rows(), key=int), world.items()
+        if live and dice.random() < 0.5:
+            item = dice.choice(live)
+            world.person_deletes(item, live)
+            world.note(f"{self.step} a person deletes item {item.id} of row {item.key}")
+        elif rows:
+            key = dice.choice(rows)
+            world.note(f"{self.step} row {key} deleted: {world.user_removes(key)}")
+
+    def person_answers(self, *, all_of_them: bool) -> bool:
+        """Whether there was something to answer."""
+        world, asked = self.world, self.world.asked()
+        self.demand(oracles.unasked_of(self.model, world.view(), asked))
+        for key in asked:
+            if all_of_them or self.dice.random() < 0.5:
+                yes = self.dice.random() < 0.7
+                world.person_answers(key, yes=yes)
+                world.notable["approved" if yes else "rejected"] += 1
+                world.note(f"{self.step} a person is asked about the {asked[key].lower()} of {key}: {yes}")
+        return bool(asked)
+
+    def written(self, op: str, old: dict[str, object], new: dict[str, object]) -> list[str]:
+        problems = super().written(op, old, new)
+        if op == "DELETE":
+            self.model.approved.discard(str(old["id"]))  # the next one has to be asked for again
+        return problems
+
+    def drain(self) -> None:
+        super().drain()
+        while self.person_answers(all_of_them=True):
+            super().drain()
+
+    def waiting(self) -> bool:
+        return any(row[1] not in ("PARKED", "AWAITING_APPROVAL") for row in self.world.backlog_rows())
+
+
+def run_asking(
+    stage: Stage,
+    seed: int,
+    *,
+    unique: bool = True,
+    steps: int = STEPS,
+    watch: Callable[[TwoWayRun], None] | None = None,
+) -> Outcome:
+    """As `run_two_way`."""
+    run = AskingRun(stage, seed, steps=steps, unique=unique)
+    outcome = run.go()
+    if watch is not None:
+        watch(run)
+    return outcome
