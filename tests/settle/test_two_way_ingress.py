@@ -9,9 +9,9 @@ import pytest
 from shared.adapters.metastore.cursors import CursorStore
 from shared.adapters.metastore.enumerations import EnumerationStore
 from shared.adapters.metastore.holds import HoldStore
-from shared.core.backlog import SubjectState
+from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import DeletePolicy, GuardSettings
-from shared.core.ids import Identity, ItemId, RunId
+from shared.core.ids import Identity, ItemId, RunId, identity_of
 from shared.usecases.ingress import CapturedList, capture_list
 from tests.settle.test_two_way import two_way
 from tests.settle.world import World
@@ -145,6 +145,10 @@ def test_approved_deletes_are_done(world: World, ingress):
 def test_rows_of_rejected_deletes_stay_without_items_until_they_change(world: World, ingress):
     assert HoldStore(world.store).reject_subjects(world.definition.id, None, actor="me") == 3
     world.lists.expire()
+    assert quiet(world, ingress)
+    for key in ("1", "2", "3"):
+        world.mark(identity_of([key]), Reason.DRIFT)
+    world.settle()
     assert quiet(world, ingress)
     assert (len(world.source.rows), len(world.lists.items)) == (12, 9)
     world.source.put("1", a="changed")
