@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from shared.adapters.postgres.address import Address, Admit, Limits, connection_arguments
 from shared.adapters.postgres.refusals import explain_refusal
 from shared.adapters.postgres.translation import translate, translated
-from shared.core.errors import InvariantViolated, SyncError
+from shared.core.errors import InvariantViolated, SyncError, Transient
 from shared.core.source import TableRef
 
 Connection = psycopg.Connection[TupleRow]
@@ -39,6 +39,10 @@ PINNED: Final[dict[str, str]] = {
 """What the text forms of values, and the meaning of our statements, depend on."""
 
 
+_FIRST_LOOK: Final = timedelta(seconds=1)
+"""How long the pool is waited for before somebody finds out why it has none."""
+
+
 class SourceDatabase:
     """One source database behind a pool. Open it explicitly, close it explicitly."""
 
@@ -58,6 +62,7 @@ class SourceDatabase:
         self._admit = admit
         self._root_certificates = root_certificates
         self._application_name = application_name
+        self._held: set[Connection] = set()
         self._pool: psycopg_pool.ConnectionPool[Connection] = psycopg_pool.ConnectionPool(
             "",
             kwargs=self._arguments,
@@ -109,13 +114,27 @@ class SourceDatabase:
     def acquire(self, subject: TableRef | str) -> Connection:
         """A connection of the pool that stays with the caller until `release`."""
         with translated(str(subject)):
-            try:
-                return self._pool.getconn()
-            except psycopg_pool.PoolTimeout as timeout:
-                raise self._why_no_connection(timeout, str(subject)) from None
+            left = self.limits.wait
+            first = min(_FIRST_LOOK, left)
+            for patience in (first, left - first):
+                try:
+                    connection = self._pool.getconn(timeout=patience.total_seconds())
+                except psycopg_pool.PoolTimeout as timeout:
+                    left -= patience
+                    if left and self._held:
+                        continue  # it is busy
+                    why = self._why_no_connection(timeout, str(subject))
+                    # A wrong password does not become right by waiting; a server that is starting does.
+                    if not left or not isinstance(why, Transient):
+                        raise why from None
+                else:
+                    self._held.add(connection)
+                    return connection
+        raise AssertionError("unreachable")  # pragma: no cover
 
     def release(self, connection: Connection) -> None:
         """Back to the pool, which rolls back what is open and discards what is broken."""
+        self._held.discard(connection)
         self._pool.putconn(connection)
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Connections: pinned settings end with their transaction, the pool explains itself, nothing stays in a session."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -75,9 +76,11 @@ def test_a_busy_pool_says_that_it_is_busy(open_source):
     assert raised.value.code == "pool_exhausted"
 
 
-def test_a_wrong_password_is_said_by_the_pool_too_and_is_not_retried_for_ever(pg_dsn, caplog):
+@pytest.mark.parametrize("wait", [timedelta(milliseconds=300), timedelta(hours=1)], ids=["short", "long"])
+def test_a_wrong_password_is_said_by_the_pool_too_and_is_not_retried_for_ever(pg_dsn, caplog, wait):
+    limits = replace(QUICK, wait=wait)
     with (
-        SourceDatabase(address_of(pg_dsn, password="wrong-and-secret"), admit=admit_all, limits=QUICK) as database,
+        SourceDatabase(address_of(pg_dsn, password="wrong-and-secret"), admit=admit_all, limits=limits) as database,
         pytest.raises(ConfigurationError, match="the password or the token is wrong"),
         database.connection("x"),
     ):

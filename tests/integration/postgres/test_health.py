@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_a_server_that_never_answers_is_given_up(pg_dsn):
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         where = changed(pg_dsn, port=silent.getsockname()[1])
         with pytest.raises(SourceUnavailable) as raised:
-            check_health(where, admit=admit_all, limits=Limits())
+            check_health(where, admit=admit_all, limits=Limits(connect=timedelta(seconds=2)))
         assert raised.value.code in {"connect_timeout", "no_connection"}
 
 
