@@ -63,7 +63,7 @@ def _read_list(context: Context, order: RunOrder, workers: int) -> Generator[Any
 
 
 def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
-    failures = order.failures
+    failures, looks = order.failures, 0
     for lap in range(1, names.CONTINUE_AS_NEW_LAPS + 1):
         answers: list[StepAnswer] = []
         raw = yield context.task_all(
@@ -87,7 +87,9 @@ def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
             ended = yield from _finish(context, order, StepAnswer(), patient=order.lap + lap < names.PATIENT_LAPS)
             if ended.wait is None:
                 return
-            waits = [ended.wait]
+            # A lease says how long at the latest: a run at their side may let go of its rows any moment.
+            looks += 1
+            waits = [min(ended.wait, 2.0 ** min(looks, 5))]
         if waits:
             yield _timer(context, min(max(waits), names.LONGEST_WAIT))
         if lap == names.CONTINUE_AS_NEW_LAPS:

@@ -119,10 +119,17 @@ def test_one_worker_s_hold_ends_the_run_of_all():
     assert ended(context).held
 
 
-def test_a_run_waits_for_writes_without_an_answer_and_settles_again():
-    context = play({FINISH: [StepAnswer(wait=120.5), DONE]})
+def test_a_run_waits_for_what_somebody_else_holds_and_settles_again():
+    context = play({FINISH: [StepAnswer(wait=1.5), DONE]})
     assert context.steps == [BEGIN, CAPTURE, SETTLE, FINISH, "wait", SETTLE, FINISH]
-    assert context.waits == [120.5]
+    assert context.waits == [1.5]
+
+
+def test_it_looks_again_long_before_a_lease_is_over_for_whoever_has_it_may_be_done_at_once():
+    context = play({FINISH: [*[StepAnswer(wait=300.5)] * 7, DONE]})
+    assert context.waits == [2, 4, 8, 16, 32, 32, 32]
+    lease = 300
+    assert sum(context.waits[:5]) + 32 * (names.PATIENT_LAPS - 7) > lease
 
 
 def test_its_patience_ends():
