@@ -17,13 +17,24 @@ from tests.mutants.plugin import MUTANT, REPORT
 from tests.mutants.push import PUSH
 from tests.mutants.readings import READINGS
 from tests.mutants.stamps import STAMPS
+from tests.mutants.streams import CHANGE_STREAMS
 from tests.mutants.two_way import TWO_WAY
 from tests.mutants.writes import WRITES_TO_ROWS
 from tests.simulation.kinds import KINDS
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-MUTANTS: tuple[Mutant, ...] = (*PUSH, *TWO_WAY, *DOUBTS, *MARKS, *STAMPS, *READINGS, *WRITES_TO_ROWS, *KEYS)
+MUTANTS: tuple[Mutant, ...] = (
+    *PUSH,
+    *TWO_WAY,
+    *DOUBTS,
+    *MARKS,
+    *STAMPS,
+    *READINGS,
+    *WRITES_TO_ROWS,
+    *KEYS,
+    *CHANGE_STREAMS,
+)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 

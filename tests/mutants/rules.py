@@ -272,6 +272,38 @@ RULES = (
         "Whoever loses against a concurrent transaction, as when a row moves to another partition, tries again.",
         ("lost_race_holds",),
     ),
+    # ---- change streams
+    Rule(
+        "M80",
+        "Queue, then our own mark, under the epoch of the lease, and only then the server: whoever was overtaken confirms nothing.",
+        ("server_before_mark", "safe_before_sent", "overtaken_moves_mark", "left_undrained"),
+    ),
+    Rule(
+        "M81",
+        "The position moves with commits and with an idle server, never within a transaction.",
+        ("complete_in_transaction", "idle_log_kept"),
+    ),
+    Rule(
+        "M82",
+        "A stream that cannot be shown to have everything stops, and what names no row stops its definition.",
+        ("discontinuity_unseen", "trouble_unattended"),
+    ),
+    Rule(
+        "M83",
+        "It is kept since when a stream is whole, and anew after whatever it did not tell: then a scan follows.",
+        ("unnamed_unscanned", "unwatched_forgotten", "new_slot_unscanned", "partitions_unseen"),
+    ),
+    Rule("M84", "The log prints keys as a scan does.", ("walsender_unpinned",)),
+    Rule(
+        "M85",
+        "A message is taken when its marks are made; one that the host gave up is kept with its reason.",
+        ("stream_marks_lost", "given_up_unseen"),
+    ),
+    Rule(
+        "M86",
+        "The source comes first: a throttle is heard, a byte budget is kept by whoever lives, and streaming is tried again.",
+        ("throttle_unheard", "budget_unwatched", "sql_for_ever"),
+    ),
 )
 
 

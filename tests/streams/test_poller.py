@@ -81,11 +81,13 @@ def test_a_slot_read_by_sql_is_streamed_once_that_is_allowed(live: Streaming, mo
     with monkeypatch.context() as patch:
         patch.setattr(replication, "Stream", refused)
         with live.streaming() as poller:
+            assert beats(live), "it has begun to read, and knows when it is to try again"
             clock.ahead = 200.0
             assert beats(live)
             assert set(tries) == {0.0}, "not all the time"
             clock.ahead = 400.0
             until(lambda: 400.0 in tries)
+            assert beats(live)
             patch.setattr(replication, "Stream", stream)
             live.world.sql("update app.things set note = 'changed' where id = 1")
             clock.ahead = 800.0
