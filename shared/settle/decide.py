@@ -71,7 +71,7 @@ def _item_kept(work: Work, definition: SyncDefinition) -> bool:
         known is not None
         and known.state is work.state is EntryState.SETTLED
         and known.stamp is None
-        and not known.intents
+        and not any(intent.kind is IntentKind.INSERT_ROW for intent in known.intents)
         and known.mapping_fingerprint == definition.mapping_fingerprint
     )
 

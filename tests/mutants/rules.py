@@ -187,6 +187,7 @@ RULES = (
         (
             *("asks_nobody", "approval_outlives_news"),
             *("two_way_refused_item_asked_again", "two_way_refused_row_gets_item"),
+            "two_way_refused_in_doubt_forgotten",
         ),
     ),
     # ---- reading tables

@@ -506,6 +506,12 @@ TWO_WAY = (
         directed="tests/settle/test_two_way_ingress.py::"
         "test_rows_of_rejected_deletes_stay_without_items_until_they_change",
     ),
+    _two_way(
+        "refused_in_doubt_forgotten",
+        "Nobody looks again at what a person refused while a write was in doubt",
+        in_metastore("holds", "reject_doubtful", ("and l.intents <> '[]'", "and false")),
+        directed=SETTLE + "test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
+    ),
     _two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
     _two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),
     _two_way(

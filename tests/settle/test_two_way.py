@@ -778,6 +778,31 @@ def test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever
     world.close()
 
 
+def test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more(metastore: str):
+    """When nothing of it can surface any more."""
+    world = World(metastore, **two_way(row_deleted=DeletePolicy.APPROVE))
+    identity, item = one(world, a="x", b="y")
+    world.source.put("1", a="user")
+    world.lists.script.append(lost_before)
+    world.push()
+    world.source.delete("1")
+    world.wait(61)
+    world.push()
+    assert ["AWAITING_APPROVAL"] == [row[1] for row in world.backlog_rows()]
+    assert HoldStore(world.store).reject_subjects(world.definition.id, None, actor="me") == 1
+    assert [("DUE", ["DOUBT"])] == [(row[1], row[3]) for row in world.backlog_rows()]
+    world.settle()
+    assert list(world.lists.items) == [item]
+    world.wait(400)
+    world.settle()
+    entry = world.entry(identity)
+    assert entry is not None
+    assert entry.intents == ()
+    assert not world.backlog_rows()
+    assert list(world.lists.items) == [item]
+    world.close()
+
+
 def test_a_restored_item_brings_its_row_back(world: World):
     for key in ("1", "2", "3", "4"):
         world.source.put(key, a="x", b=key)

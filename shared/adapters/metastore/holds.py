@@ -133,7 +133,8 @@ class HoldStore:
         def work(connection: psycopg.Connection[TupleRow]) -> int:
             connection.execute(SQL["reject_ledger"], values)
             connection.execute(SQL["reject_row_deletes"], values)
-            made = connection.execute(SQL["reject_marks"], values).rowcount
+            made = connection.execute(SQL["reject_doubtful"], values).rowcount
+            made += connection.execute(SQL["reject_marks"], values).rowcount
             connection.execute(SQL["close_delete_guard"], {"definition": definition, "actor": actor})
             _audit(connection, actor, "deletes rejected", definition, {"subjects": made})
             return made

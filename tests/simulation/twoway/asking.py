@@ -50,10 +50,20 @@ class AskingRun(TwoWayRun):
             self.model.approved.discard(str(old["id"]))  # the next one has to be asked for again
         return problems
 
+    def cycle(self) -> None:
+        super().cycle()
+        if self.model.rejected:  # items that stay by themselves are known as they are once the list was read
+            for _ in self.world.enumerator():
+                pass
+            self.drain()
+
     def drain(self) -> None:
         super().drain()
-        while self.person_answers(all_of_them=True):
+        for _ in range(10):
+            if not self.person_answers(all_of_them=True):
+                return
             super().drain()
+        self.demand([f"ASKED FOR EVER: {sorted(self.world.asked())}"])
 
     def waiting(self) -> bool:
         return any(row[1] not in ("PARKED", "AWAITING_APPROVAL") for row in self.world.backlog_rows())

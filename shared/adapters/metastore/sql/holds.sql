@@ -87,8 +87,19 @@ update syncbridge.sync_ledger l
    and l.sync_def_id = b.sync_def_id and l.source_identity_hash = b.subject_hash
    and 'ITEM_GONE' = any(b.reasons) and not 'ROW_GONE' = any(b.reasons)
 
+-- reject_doubtful --
+-- Of rejected deletes those with writes in doubt: they are looked at once more, when nothing can surface any more.
+update syncbridge.sync_backlog b
+   set state = 'DUE', approved = false, reasons = array['DOUBT'], number = nextval('syncbridge.mark_numbers'),
+       reason_code = null, reason_text = null,
+       due_at = (select max((i ->> 'expires_at')::timestamptz) + interval '1 second' from jsonb_array_elements(l.intents) as i)
+  from syncbridge.sync_ledger l
+ where b.sync_def_id = %(definition)s and b.state = 'AWAITING_APPROVAL'
+   and (%(identities)s::text[] is null or b.source_identity = any(%(identities)s::text[]))
+   and l.sync_def_id = b.sync_def_id and l.source_identity_hash = b.subject_hash and l.intents <> '[]'
+
 -- reject_marks --
--- Rejected deletes leave the backlog.
+-- All others leave the backlog.
 delete from syncbridge.sync_backlog
  where sync_def_id = %(definition)s and state = 'AWAITING_APPROVAL'
    and (%(identities)s::text[] is null or source_identity = any(%(identities)s::text[]))
