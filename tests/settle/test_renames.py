@@ -172,26 +172,22 @@ def test_a_column_that_changes_with_the_key_is_sent_with_it(world: World):
     calm(world, items=1)
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["in one message", "in two messages"])
-@pytest.mark.parametrize("settled", [True, False], ids=["settled between", "not settled between"])
-def test_a_key_that_changes_twice_keeps_the_item(world: World, together, settled):
+@pytest.mark.parametrize("told_as", ["one message", "two messages", "two messages, settled between"])
+def test_a_key_that_changes_twice_keeps_the_item(world: World, told_as):
     before = pushed(world, "A")
     world.source.rename("A", "B")
-    if together:
-        world.source.rename("B", "C")
-        told(world, "AB", "BC")
-    else:
+    if told_as != "one message":
         told(world, "AB")
-        if settled:
-            world.settle()
-        world.source.rename("B", "C")
-        told(world, "BC")
+    if told_as == "two messages, settled between":
+        world.settle()
+    world.source.rename("B", "C")
+    told(world, *(["AB"] if told_as == "one message" else []), "BC")
     world.settle()
     assert item_ids(world) == {"C": before["A"]}
     calm(world, items=1)
 
 
-@pytest.mark.parametrize("page", [1, 2, 50])
+@pytest.mark.parametrize("page", [1, 2])
 def test_a_page_that_holds_one_end_of_a_chain_finds_the_others(world: World, page):
     before = pushed(world, "A")
     world.limits = replace(world.limits, page=page)
@@ -550,7 +546,7 @@ def test_a_row_that_takes_the_former_key_waits_until_the_item_has_its_new_one(me
     world.close()
 
 
-@pytest.mark.parametrize("reason", [Reason.DOUBT, Reason.ITEM, Reason.ITEM_GONE, Reason.DRIFT])
+@pytest.mark.parametrize("reason", [Reason.DOUBT, Reason.ITEM])
 def test_a_former_key_that_is_looked_for_does_not_find_another_rows_item(both: World, reason):
     item = half_way(both)
     both.mark(A, reason)
