@@ -5,9 +5,10 @@ if it does not stand for another one.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.backlog import Reason
+from shared.core.backlog import SCAN_LIKE, Reason
 from shared.core.boundaries import Boundary
 from shared.core.errors import RowsHidden
 from shared.core.ids import ItemId, RowSubject
@@ -23,10 +24,13 @@ NAMESAKE = timedelta(seconds=5)
 
 def follow_renames(page: PageState) -> Steps:
     """Carries out the renames that concern claimed rows; those that cannot be settled yet are given back."""
-    claimed = [c.subject.identity for c in page.claim.subjects if isinstance(c.subject, RowSubject)]
-    renames = page.tools.renames.touching(page.definition.id, claimed) if claimed else ()
-    if not renames:
+    claimed = {c.subject.identity: c for c in page.claim.subjects if isinstance(c.subject, RowSubject)}
+    told = page.tools.renames.touching(page.definition.id, list(claimed)) if claimed else ()
+    if not told:
         return
+    # A scan has compared everything: its run ends with both sides equal, and waits for no message.
+    scanned = {identity for identity, one in claimed.items() if one.reasons & SCAN_LIKE}
+    renames = [replace(one, fresh=one.fresh and not scanned & {one.former, one.new}) for one in told]
     named = {identity: None for rename in renames for identity in (rename.former, rename.new)}
     try:
         present = page.tools.source.read_rows(page.definition.source, list(named)).keys()

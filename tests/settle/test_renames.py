@@ -350,6 +350,18 @@ def test_a_row_that_was_deleted_after_its_key_changed_loses_its_item(world: Worl
     calm(world, items=0)
 
 
+def test_a_run_that_has_scanned_waits_for_no_message_about_a_row_that_is_gone(world: World):
+    pushed(world, "A", "C")
+    world.source.rename("A", "B")
+    world.source.delete("B")
+    told(world, "AB", also="B")
+    world.settle()
+    assert len(world.lists.items) == 2
+    world.wait(2)
+    world.push()
+    calm(world, items=1)
+
+
 def test_a_key_that_has_changed_on_before_the_first_change_is_settled_keeps_the_item(world: World):
     before = pushed(world, "A")
     world.source.rename("A", "B")
