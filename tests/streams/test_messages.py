@@ -130,6 +130,23 @@ def test_messages_go_together_with_a_run_that_is_under_way(settled: Streaming):
     assert settled.equal()
 
 
+def test_a_streamed_change_waits_for_nothing_that_a_scheduled_run_has_still_to_do(settled: Streaming):
+    texts = streamed(settled, "update app.things set note = 'streamed' where id = 1")
+    settled.world.sql("update app.things set note = 'scanned' where id > 6")
+    run = settled.world.start(settled.definition)
+    engine = settled.world.engine
+    assert engine.begin_run(run.definition, run.id)
+    engine.capture(run.definition, run.id)
+    assert settled.backlog()["due"] == 7
+    take(settled, texts)
+    differing = {name for name, row in settled.rows().items() if settled.items()[name] != row}
+    assert differing == {f"thing {n}" for n in range(7, 13)}
+    assert settled.backlog()["due"] == 6
+    engine.settle(run.definition, run.id)
+    engine.finish_run(run.definition, run.id, held=False, error=None)
+    assert settled.equal()
+
+
 def test_the_scan_finds_what_the_one_lost_message_in_a_hundred_was_about(settled: Streaming):
     texts = streamed(
         settled,
