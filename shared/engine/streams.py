@@ -86,9 +86,14 @@ class Streams(Parts):
         """A message that failed again and again, as the host gave it up: set aside first, then tried a last time.
 
         A metastore that was away for longer than the host's tries is back by now, and then nobody has to be asked; a
-        message that fails for a reason of its own is kept with that reason. Raises what keeps it from being set aside:
-        then it comes again."""
-        parked = self._set_aside(text, "it failed again and again: see the log of the queue's trigger")
+        message that fails for a reason of its own is kept with that reason. While it cannot be set aside it goes back into
+        the queue: a poison queue's messages are given a few times only, and then lie there unseen."""
+        try:
+            parked = self._set_aside(text, "it failed again and again: see the log of the queue's trigger")
+        except Transient as error:
+            self.queue.put(QUEUE, text, delay=_AGAIN)
+            log.warning("a message goes back into the queue", extra={"action": "message_returned", "code": error.code})
+            return
         try:
             message = unpack(text)
             for definition in self._mark(message) if isinstance(message, ChangeMessage) else (message.definition,):

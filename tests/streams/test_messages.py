@@ -229,7 +229,7 @@ def test_a_message_that_cannot_be_read_is_set_aside_with_its_reason(settled: Str
     assert settled.equal(), "the messages after it are taken"
 
 
-def away(*_: object) -> int:
+def away(*_: object, **__: object) -> int:
     raise MetastoreUnavailable("the metastore did not answer")
 
 
@@ -252,6 +252,21 @@ def test_a_message_that_the_host_gave_up_is_set_aside_once_with_what_went_wrong_
         (parked,) = settled.world.get("/ops/changes/parked")
         assert (parked["code"], parked["queue"], parked["state"]) == ("failed_repeatedly", QUEUE, "PARKED")
         assert parked["reason"].endswith(said)
+
+
+def test_a_message_that_cannot_even_be_set_aside_goes_back_into_the_queue(
+    settled: Streaming, monkeypatch: pytest.MonkeyPatch
+):
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(settled.world.engine.stores.streams, "park", away)
+        settled.world.engine.park_poison(text)
+        settled.queue.away = True
+        with pytest.raises(QueueUnavailable):  # then the host gives it again
+            settled.world.engine.park_poison(text)
+    assert [(name, again) for name, again, _ in settled.queue.later] == [(QUEUE, text)]
+    settled.world.engine.take_message(text)
+    assert settled.equal()
 
 
 def test_a_message_that_the_host_gave_up_too_early_is_taken_and_nobody_is_asked(settled: Streaming):

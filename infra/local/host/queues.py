@@ -152,9 +152,7 @@ class QueueListener:
             say(log, logging.ERROR, "queue.not_base64", function=self._function.name, id=message.id)
             await self._bury(message)
             return
-        if (
-            dequeues > self._config.max_dequeue_count and self._poison is not None
-        ):  # earlier runs died before they could bury it
+        if dequeues > self._config.max_dequeue_count:  # earlier runs died before they could bury it
             await self._bury(message)
             return
         failure: str | None = None
@@ -173,7 +171,7 @@ class QueueListener:
             return
         say(log, logging.WARNING, "queue.failed", function=self._function.name, dequeues=dequeues, error=failure)
         if self._poison is None:
-            return  # it stays hidden for the rest of its lease, and then comes again, however often that was
+            return  # it stays hidden for the rest of its lease, and then comes again, so often as a message may
         if dequeues >= self._config.max_dequeue_count:
             await self._bury(message)
         else:
@@ -198,7 +196,7 @@ class QueueListener:
 
     async def _bury(self, message: QueueMessage) -> None:
         if self._poison is None:
-            return
+            return  # nobody runs it any more, and it stays until its time is over
         await _create(self._poison)
         await self._poison.send_message(message.content)
         await self._queue.delete_message(message)
