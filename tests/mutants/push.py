@@ -204,7 +204,25 @@ def _one_field_only(stack: ExitStack) -> None:
     stack.enter_context(patch.object(judge, "decide", decide))
 
 
+def _reads_unpaid(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(graph_items.SharePointLists, "reserve", lambda self, writes: None))
+
+
+def _keeps_the_reserve(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(graph_items.SharePointLists, "release", lambda self: None))
+
+
+def _history_stops_the_page(stack: ExitStack) -> None:
+    def learn_all(here: PageState, works: Sequence[Work]) -> list[tuple[Work, float]]:
+        for work in works:
+            page.learn(work, here.tools.lists, here.definition.target, lambda item: page._item_digests(here, item))
+        return []
+
+    stack.enter_context(patch.object(page, "_learn", learn_all))
+
+
 SETTLE = "tests/settle/test_push.py::"
+SMALL = "tests/settle/test_small_budget.py::"
 CREATES = "tests/scenarios/test_creates.py::"
 LOSSES = "tests/scenarios/test_losses.py::"
 HOLDS = "tests/scenarios/test_absence.py::"
@@ -268,6 +286,25 @@ PUSH = (
     ),
     Mutant("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(2,)),
     Mutant("stamp_is_truth", "A differing stamp is written without comparing digests", _stamp_is_truth, seeds=(0,)),
+    Mutant(
+        "reads_unpaid",
+        "A page looks at what it cannot afford to write",
+        _reads_unpaid,
+        directed=SMALL + "test_pages_in_doubt_are_settled_with_the_budget_of_the_smallest_tier",
+    ),
+    Mutant(
+        "reserve_kept",
+        "What a page has reserved and not used does not go back",
+        _keeps_the_reserve,
+        directed=SMALL + "test_what_a_page_has_reserved_and_does_not_need_goes_back_to_the_budget",
+    ),
+    Mutant(
+        "history_stops_page",
+        "One history that cannot be read keeps the whole page waiting",
+        _history_stops_the_page,
+        directed=SETTLE
+        + "test_an_item_whose_history_cannot_be_read_now_does_not_keep_the_rest_of_its_page_waiting[throttled]",
+    ),
     Mutant("no_base", "Items are compared without a merge base", without_base, seeds=(0,)),
     Mutant("half_patch", "Of several changed fields one is sent and all are confirmed", _one_field_only, seeds=(0,)),
 )

@@ -305,6 +305,17 @@ RULES = (
         "The source comes first: a throttle is heard, a byte budget is kept by whoever lives, and streaming is tried again.",
         ("throttle_unheard", "budget_unwatched", "sql_for_ever"),
     ),
+    # ---- the budget
+    Rule(
+        "M87",
+        "What a page has looked at it can also write: readings take the writes' units along, and what is not used goes back.",
+        ("reads_unpaid", "reserve_kept"),
+    ),
+    Rule(
+        "M88",
+        "What could be read is used: an item of which not everything can be known now waits alone.",
+        ("history_stops_page",),
+    ),
 )
 
 

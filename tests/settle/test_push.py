@@ -157,7 +157,11 @@ def test_a_person_edits_an_item_whose_create_got_no_answer_and_the_edit_is_logge
     assert [("a", '"person"', "FINAL", "ROW")] == world.conflicts()
 
 
-@pytest.mark.parametrize("error", [Throttled("the budget is used up", retry_after=7.0), GraphUnavailable("away")])
+@pytest.mark.parametrize(
+    "error",
+    [Throttled("the budget is used up", retry_after=7.0), GraphUnavailable("away")],
+    ids=["throttled", "away"],
+)
 def test_an_item_whose_history_cannot_be_read_now_does_not_keep_the_rest_of_its_page_waiting(world: World, error):
     for n in range(3):
         world.source.put(str(n), a="x", b="y")
