@@ -104,7 +104,9 @@ class Gatherer:
 
     @property
     def full(self) -> bool:
-        return self.keys >= MOST_PENDING or any(len(found) >= MOST_PENDING for found in self._renames.values())
+        if self.keys >= MOST_PENDING:
+            return True
+        return bool(self._renames) and max(map(len, self._renames.values())) >= MOST_PENDING
 
     def feed(self, event: Event) -> None:
         match event:
