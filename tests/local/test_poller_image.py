@@ -84,6 +84,7 @@ def test_it_runs_as_nobody_in_particular_and_is_probed():
     assert ignored[0] == "*"
 
 
+@pytest.mark.slow
 def test_without_settings_it_says_what_is_missing_and_ends(image: Image):
     process = image.run(image.entrypoint)
     _, said = process.communicate(timeout=60)
@@ -91,6 +92,7 @@ def test_without_settings_it_says_what_is_missing_and_ends(image: Image):
     assert "SYNCBRIDGE_METASTORE_DSN is not set" in said
 
 
+@pytest.mark.slow
 def test_it_answers_probes_while_the_metastore_is_away_and_ends_in_good_order(image: Image):
     port = free_port()
     process = image.run(
@@ -120,6 +122,7 @@ def test_it_answers_probes_while_the_metastore_is_away_and_ends_in_good_order(im
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_it_reads_slots_with_nothing_but_what_the_image_holds(image: Image):
     """Every module of it can be imported there: one that is loaded late is not missed late."""
     modules = [
