@@ -148,7 +148,7 @@ def test_as_many_transactions_as_the_pool_has_connections_can_begin_at_once(
 
 
 def test_a_worker_that_stands_still_loses_its_transaction_and_the_users_get_their_rows(table: Source, desk: Opening):
-    here = desk("t", limits=WriteLimits(idle=timedelta(milliseconds=100)))
+    here = desk("t", limits=WriteLimits(idle=timedelta(milliseconds=500)))
     change = here.update("1", a="mine")
     transaction = here.begin()
     transaction.apply([change])
