@@ -61,7 +61,7 @@ def main(source_dsn: str, metastore_dsn: str, where: str) -> None:
             columns=tuple(columns.values()),
             cursor_column=columns["u"],
         )
-        definition = cast("SyncDefinition", SimpleNamespace(id=DEFINITION, source=spec, scope_fingerprint=b"scope"))
+        definition = cast("SyncDefinition", SimpleNamespace(id=DEFINITION, source=spec, watermark_fingerprint=b"scope"))
         steps: Any = capture.watermark(
             definition,
             source=PostgresSource(database),
