@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.mutants.doubts import DOUBTS
 from tests.mutants.keys import KEYS
 from tests.mutants.marks import MARKS
+from tests.mutants.merging import MERGING
 from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import MUTANT, REPORT
 from tests.mutants.push import PUSH
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 MUTANTS: tuple[Mutant, ...] = (
     *PUSH,
     *TWO_WAY,
+    *MERGING,
     *DOUBTS,
     *MARKS,
     *STAMPS,

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-import shared.adapters.metastore.ledger as metastore_ledger
 from shared.core.ids import IdentityHash, sync_key
 from shared.core.items import Duplicate, Looked
 from shared.core.ledger import EntryState, IntentKind
 from shared.settle import decide, look, page, recover, write_items
 from shared.settle.work import Work
-from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import put
+from tests.mutants.mutant import two_way
+from tests.mutants.patches import put, without_intents
 
 # ---- what a page had in hand
 
@@ -73,27 +72,6 @@ def _key_is_never_asked(stack: ExitStack) -> None:
 # ---- what is on record
 
 
-def _no_intents_of(kind: IntentKind) -> Apply:
-    def apply(stack: ExitStack) -> None:
-        real = metastore_ledger.LedgerStore.intend
-
-        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
-            kept = [
-                replace(
-                    update,
-                    entry=replace(
-                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind is not kind)
-                    ),
-                )
-                for update in updates
-            ]
-            return real(self, definition, token, kept)
-
-        stack.enter_context(patch.object(metastore_ledger.LedgerStore, "intend", intend))
-
-    return apply
-
-
 def _yes_goes_at_once(stack: ExitStack) -> None:
     real = Work.took_effect
 
@@ -140,70 +118,64 @@ STALE = "tests/settle/test_two_way.py::test_an_observation_that_is_not_current_a
 SETTLE = "tests/settle/test_two_way.py::"
 
 
-def _two_way(
-    name: str, sentence: str, apply: Apply, seeds: tuple[int, ...] = (), directed: str | None = None
-) -> Mutant:
-    return Mutant(f"two_way_{name}", sentence, apply, seeds=seeds, directed=directed, kind="two-way")
-
-
 DOUBTS = (
-    _two_way(
+    two_way(
         "observation_by_number",
         "What a page had in hand is used when the mark is still its own, however old the page",
         put(page, "observe", _by_number_only),
         directed=f"{STALE}[the agreement is younger]",
     ),
-    _two_way(
+    two_way(
         "observation_by_age",
         "What a page had in hand is used when the agreement is older, whatever was marked since",
         put(page, "observe", _by_age_only),
         directed=f"{STALE}[the mark is another one]",
     ),
-    _two_way(
+    two_way(
         "key_always_asked",
         "A settled row's item that is gone is looked for by its key, and a late ghost answers",
         _key_is_asked_always,
         directed=SETTLE + "test_a_ghost_that_lands_after_a_person_deleted_the_item_does_not_bring_it_back",
     ),
-    _two_way(
+    two_way(
         "key_never_asked",
         "Nobody asks who has the key after a create was refused for it",
         _key_is_never_asked,
         directed="tests/scenarios/test_creates.py::"
         "test_a_create_that_lands_just_before_its_repetition_is_found_and_brought_up_to_date",
     ),
-    _two_way(
+    two_way(
         "former_forgotten",
         "Nobody looks at a row's former item again",
         put(write_items, "_stray_marks", lambda *_: ()),
         directed=SETTLE + "test_a_former_item_that_comes_back_while_its_successor_is_made_is_set_aside",
     ),
-    _two_way(
+    two_way(
         "no_row_delete_intents",
         "Deletes of rows are not recorded before they are sent",
-        _no_intents_of(IntentKind.DELETE_ROW),
+        without_intents(IntentKind.DELETE_ROW),
         directed=SETTLE + "test_the_value_that_went_with_a_row_whose_delete_got_no_answer_is_in_the_log",
     ),
-    _two_way(
+    two_way(
         "yes_goes_at_once",
         "A definite yes goes off the record before the confirmation",
         _yes_goes_at_once,
         directed=SETTLE
         + "test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log_although_the_next_worker_dies",
     ),
-    _two_way(
+    two_way(
         "no_version_history",
         "An item's versions are not asked whether a PATCH without an answer has landed",
         _no_history,
         directed=SETTLE + "test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it",
     ),
-    _two_way(
+    two_way(
         "no_roll_forward",
         "A COMMIT that landed moves no base",
         put(recover, "_roll_forward", _no_roll_forward),
         directed=SETTLE + "test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
     ),
-    _two_way(
+    two_way(
         "creates_speak_over_base",
         "A create without an answer speaks for fields that were agreed on since",
         _creates_speak_over_a_base,

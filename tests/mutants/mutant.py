@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 Apply = Callable[[ExitStack], None]
 """Enters its patches into the stack, which takes them back."""
@@ -22,3 +23,10 @@ class Mutant:
     """The list's key column enforces unique values."""
     kind: str = "push"
     """Whose seeds."""
+
+
+def two_way(
+    name: str, sentence: str, apply: Apply, seeds: tuple[int, ...] = (), directed: str | None = None, **more: Any
+) -> Mutant:
+    """A mutant of two-way sync."""
+    return Mutant(f"two_way_{name}", sentence, apply, seeds=seeds, directed=directed, kind="two-way", **more)

@@ -1,14 +1,16 @@
 """Ways to patch production code that several mutants use. A patch that finds nothing to change is an error."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from shared.adapters.metastore.ledger import LedgerStore
 from shared.adapters.metastore.statements import load
 from shared.adapters.postgres.queries import queries
+from shared.core.ledger import IntentKind
 from shared.settle import decide
 from tests.mutants.mutant import Apply
 
@@ -59,3 +61,26 @@ def without_base(stack: ExitStack) -> None:
         return real(replace(reading, base=None), policy, approved=approved)
 
     stack.enter_context(patch.object(decide, "reconcile", reconcile))
+
+
+def without_intents(*kinds: IntentKind) -> Apply:
+    """Writes of these kinds are not recorded before they are sent."""
+
+    def apply(stack: ExitStack) -> None:
+        real = LedgerStore.intend
+
+        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
+            bare = [
+                replace(
+                    update,
+                    entry=replace(
+                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind not in kinds)
+                    ),
+                )
+                for update in updates
+            ]
+            return real(self, definition, token, bare)
+
+        stack.enter_context(patch.object(LedgerStore, "intend", intend))
+
+    return apply

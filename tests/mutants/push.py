@@ -18,7 +18,7 @@ from shared.settle import acts, entries, judge, look, page, write_items
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import without_base
+from tests.mutants.patches import without_base, without_intents
 
 # ---- the list
 
@@ -120,27 +120,6 @@ def _confirmed_first(stack: ExitStack) -> None:
 
 
 # ---- what is on record
-
-
-def _no_intent(kind: IntentKind) -> Apply:
-    def apply(stack: ExitStack) -> None:
-        real = metastore_ledger.LedgerStore.intend
-
-        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
-            bare = [
-                replace(
-                    update,
-                    entry=replace(
-                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind is not kind)
-                    ),
-                )
-                for update in updates
-            ]
-            return real(self, definition, token, bare)
-
-        stack.enter_context(patch.object(metastore_ledger.LedgerStore, "intend", intend))
-
-    return apply
 
 
 def _no_void(stack: ExitStack) -> None:
@@ -262,15 +241,21 @@ PUSH = (
     ),
     Mutant("confirmed_before_sent", "A change is confirmed before it is sent", _confirmed_first, seeds=(0,)),
     Mutant(
-        "no_create_intent", "A create is not recorded before it is sent", _no_intent(IntentKind.CREATE_ITEM), seeds=(1,)
+        "no_create_intent",
+        "A create is not recorded before it is sent",
+        without_intents(IntentKind.CREATE_ITEM),
+        seeds=(1,),
     ),
     Mutant(
-        "no_patch_intent", "A PATCH is not recorded before it is sent", _no_intent(IntentKind.PATCH_ITEM), seeds=(5,)
+        "no_patch_intent",
+        "A PATCH is not recorded before it is sent",
+        without_intents(IntentKind.PATCH_ITEM),
+        seeds=(5,),
     ),
     Mutant(
         "no_delete_intent",
         "A DELETE is not recorded before it is sent",
-        _no_intent(IntentKind.DELETE_ITEM),
+        without_intents(IntentKind.DELETE_ITEM),
         directed=LOSSES + "test_a_loss_by_a_delete_whose_answer_was_lost_is_final_in_the_log",
     ),
     Mutant("no_void", "A definite no leaves the intent on record", _no_void, seeds=(41,)),

@@ -1,4 +1,4 @@
-"""The rules of two-way sync taken out one by one, and whole engines of a simpler make: each has to be noticed.
+"""The rules of two-way sync taken out one by one: each has to be noticed.
 
 The rules are those of level-triggered sync as the seeds taught them: what is a reason of its own, what an observation may
 be used for, what stays on record, what moves the base, what is asked of whom after a lost answer.
@@ -12,25 +12,22 @@ from unittest.mock import patch
 
 import psycopg
 
-import shared.adapters.metastore.ledger as metastore_ledger
 from shared.adapters.graph.items import SharePointLists
 from shared.adapters.metastore import enumerations
 from shared.adapters.postgres.writing import PostgresRowTransaction
 from shared.captures import delta
-from shared.core import reconcile
 from shared.core.boundaries import Boundary
 from shared.core.errors import DeltaExpired
-from shared.core.flows import Flow
 from shared.core.ids import key_texts
 from shared.core.items import LATEST
 from shared.core.ledger import IntentKind
 from shared.core.source import Busy, DeleteRow, Moved, TransactionFate, UpdateRow, Wrote
 from shared.ports import Confirmation
-from shared.settle import acts, decide, entries, judge, look, page, page_state, strays, write_rows
+from shared.settle import acts, decide, entries, judge, look, page, strays, write_rows
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
-from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import in_metastore, put, without_base
+from tests.mutants.mutant import Apply, two_way
+from tests.mutants.patches import put, without_intents
 from tests.simulation.twoway import world as sandbox
 
 # ---- what the list tells
@@ -100,27 +97,6 @@ def _released_early(stack: ExitStack) -> None:
         self.tools.backlog.release(self.definition.id, self.claim.token, [work.claimed])
 
     stack.enter_context(patch.object(PageState, "doubtful", doubtful))
-
-
-def _no_intents(*kinds: IntentKind) -> Apply:
-    def apply(stack: ExitStack) -> None:
-        real = metastore_ledger.LedgerStore.intend
-
-        def intend(self: Any, definition: Any, token: Any, updates: Sequence[Any]) -> Any:
-            bare = [
-                replace(
-                    update,
-                    entry=replace(
-                        update.entry, intents=tuple(one for one in update.entry.intents if one.kind not in kinds)
-                    ),
-                )
-                for update in updates
-            ]
-            return real(self, definition, token, bare)
-
-        stack.enter_context(patch.object(metastore_ledger.LedgerStore, "intend", intend))
-
-    return apply
 
 
 class _Fates:
@@ -264,77 +240,6 @@ def _any_commit(stack: ExitStack) -> None:
     stack.enter_context(patch.object(PageState, "has_room", lambda self: True))
 
 
-# ---- deciding
-
-
-def _no_log(stack: ExitStack) -> None:
-    for module in (acts, write_rows):
-        stack.enter_context(patch.object(module, "records", lambda *arguments, **named: ()))
-
-
-def _policy(**changes: Any) -> Apply:
-    def apply(stack: ExitStack) -> None:
-        real = page_state.policy_of
-        stack.enter_context(
-            patch.object(page_state, "policy_of", lambda definition: replace(real(definition), **changes))
-        )
-
-    return apply
-
-
-def _delete_wins(stack: ExitStack) -> None:
-    absent, gone = reconcile._item_absent, reconcile._row_absent
-
-    def item_absent(reading: Any, policy: Any, approved: bool) -> Any:
-        return absent(replace(reading, base=reading.row) if reading.base else reading, policy, approved)
-
-    def row_absent(reading: Any, policy: Any, approved: bool) -> Any:
-        return gone(replace(reading, base=reading.item) if reading.base else reading, policy, approved)
-
-    stack.enter_context(patch.object(reconcile, "_item_absent", item_absent))
-    stack.enter_context(patch.object(reconcile, "_row_absent", row_absent))
-
-
-def _asks_nobody(stack: ExitStack) -> None:
-    absent, gone = reconcile._item_absent, reconcile._row_absent
-    stack.enter_context(
-        patch.object(reconcile, "_item_absent", lambda reading, policy, _: absent(reading, policy, True))
-    )
-    stack.enter_context(patch.object(reconcile, "_row_absent", lambda reading, policy, _: gone(reading, policy, True)))
-
-
-def _by_lot(stack: ExitStack) -> None:
-    real = reconcile._winner
-
-    def winner(reading: Any, policy: Any, flow: Any, *, row_edited: bool, item_edited: bool) -> Any:
-        side, rule = real(reading, policy, flow, row_edited=row_edited, item_edited=item_edited)
-        if flow is not Flow.BOTH or not (row_edited and item_edited):
-            return side, rule
-        heads = sum(sum(digest) for digest in reading.row.values()) % 2
-        return (reconcile.Side.ROW if heads else reconcile.Side.ITEM), rule
-
-    stack.enter_context(patch.object(reconcile, "_winner", winner))
-
-
-def _row_level(stack: ExitStack) -> None:
-    def units(row: Any, policy: Any) -> Any:
-        both = tuple(no for no in row if policy.flows[no] is Flow.BOTH)
-        yield both
-        yield from ((no,) for no in row if no not in both)
-
-    stack.enter_context(patch.object(reconcile, "_units", units))
-
-
-def _one_way(stack: ExitStack) -> None:
-    real = page_state.policy_of
-
-    def policy_of(definition: Any) -> Any:
-        policy = real(definition)
-        return replace(policy, flows={no: Flow.TO_ITEM for no, flow in policy.flows.items() if flow is not Flow.TO_ROW})
-
-    stack.enter_context(patch.object(page_state, "policy_of", policy_of))
-
-
 def _second_item_forgotten(stack: ExitStack) -> None:
     stack.enter_context(patch.object(strays, "_second_item", lambda claimed: Confirmation(claimed=claimed)))
 
@@ -351,12 +256,6 @@ def _claims_overlooked(stack: ExitStack) -> None:
 _ROWS = (IntentKind.INSERT_ROW, IntentKind.UPDATE_ROW, IntentKind.DELETE_ROW)
 
 
-def _two_way(
-    name: str, sentence: str, apply: Apply, seeds: tuple[int, ...] = (), directed: str | None = None, **more: Any
-) -> Mutant:
-    return Mutant(f"two_way_{name}", sentence, apply, seeds=seeds, directed=directed, kind="two-way", **more)
-
-
 def _nothing(stack: ExitStack) -> None:
     """The mutation is in the list's set-up."""
 
@@ -367,168 +266,129 @@ CLAIMS = "tests/integration/metastore/test_enumerations.py::"
 
 
 TWO_WAY = (
-    _two_way("deletion_by_etag", "A deletion that the list tells counts as old news", _deletion_by_etag, seeds=(3,)),
-    _two_way("token_first", "The list's token is stored before its page is marked", _token_first, seeds=(14,)),
-    _two_way("jumps_to_latest", "A dead token is answered by going on from now", _jumps_to_latest, seeds=(5,)),
-    _two_way(
+    two_way("deletion_by_etag", "A deletion that the list tells counts as old news", _deletion_by_etag, seeds=(3,)),
+    two_way("token_first", "The list's token is stored before its page is marked", _token_first, seeds=(14,)),
+    two_way("jumps_to_latest", "A dead token is answered by going on from now", _jumps_to_latest, seeds=(5,)),
+    two_way(
         "observation_unchecked",
         "What a page had in hand is used whatever came since",
         put(page, "observe", _observed),
         directed=SETTLE + "test_an_observation_that_is_not_current_any_more_is_not_used",
     ),
-    _two_way(
+    two_way(
         "claims_overlooked",
         "A comparison of the whole list does not mark what is claimed at that moment",
         _claims_overlooked,
         directed=CLAIMS + "test_every_row_that_is_claimed_at_that_moment_is_marked_gone",
     ),
-    _two_way(
+    two_way(
         "gone_dropped_at_once",
         "An unknown item that is gone is not waited for",
         _dropped_at_once,
         directed=SETTLE + "test_an_item_that_is_gone_before_its_creator_has_said_so_is_waited_for",
     ),
-    _two_way(
+    two_way(
         "doubt_released_early",
         "A claim is given back although its write may still land",
         _released_early,
         directed=SETTLE + "test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
     ),
-    _two_way(
+    two_way(
         "no_fence",
         "A worker writes and commits although its lease has no room for it",
         _any_commit,
         directed=SETTLE + "test_a_worker_that_slept_past_its_lease_does_not_commit",
     ),
-    _two_way("no_row_intents", "Writes to rows are not recorded before they are sent", _no_intents(*_ROWS), seeds=(2,)),
-    _two_way(
+    two_way(
+        "no_row_intents", "Writes to rows are not recorded before they are sent", without_intents(*_ROWS), seeds=(2,)
+    ),
+    two_way(
         "no_item_intents",
         "PATCHes are not recorded before they are sent",
-        _no_intents(IntentKind.PATCH_ITEM),
+        without_intents(IntentKind.PATCH_ITEM),
         seeds=(8,),
     ),
-    _two_way(
+    two_way(
         "no_create_intents",
         "Creates are not recorded before they are sent",
-        _no_intents(IntentKind.CREATE_ITEM),
+        without_intents(IntentKind.CREATE_ITEM),
         directed=SETTLE + "test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflict",
     ),
-    _two_way(
+    two_way(
         "commit_never_landed",
         "A COMMIT without an answer counts as not landed",
         _told(lambda fate: TransactionFate.ABORTED),
         seeds=(2,),
     ),
-    _two_way(
+    two_way(
         "commit_always_landed",
         "A COMMIT without an answer counts as landed",
         _told(lambda fate: TransactionFate.COMMITTED),
         seeds=(0,),
     ),
-    _two_way(
+    two_way(
         "pending_is_aborted",
         "A transaction that is under way counts as not landed",
         _told(_aborted_while_pending),
         directed=SETTLE + "test_a_commit_that_is_under_way_is_waited_for",
     ),
-    _two_way(
+    two_way(
         "values_for_fates",
         "After a lost COMMIT values are compared",
         _told(lambda fate: TransactionFate.UNKNOWN),
         directed=SETTLE + "test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
     ),
-    _two_way(
+    two_way(
         "half_moves_no_base", "The base does not move when the row's half has landed", _half_moves_no_base, seeds=(4,)
     ),
-    _two_way(
+    two_way(
         "partial_is_whole",
         "An item is believed although only the row's half was agreed on",
         _partial_is_whole,
         directed=SETTLE + "test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
     ),
-    _two_way("intents_for_ever", "An intent speaks although it cannot land any more", _speaks_for_ever, seeds=(0,)),
-    _two_way(
+    two_way("intents_for_ever", "An intent speaks although it cannot land any more", _speaks_for_ever, seeds=(0,)),
+    two_way(
         "creating_forgets",
         "While an item is made anew the former one is forgotten",
         _creating_forgets,
         seeds=(9,),
     ),
-    _two_way(
+    two_way(
         "base_of_another_item",
         "The base of one item is taken for another's",
         _takes_base_along,
         directed=SETTLE + "test_what_was_agreed_with_a_former_item_says_nothing_about_its_successor",
     ),
-    _two_way(
+    two_way(
         "no_void",
         "A definite no leaves the intent on record",
         put(Work, "void", lambda self, intent: None),
         directed=SETTLE + "test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
     ),
-    _two_way(
+    two_way(
         "row_without_compare",
         "A row is written whatever its version is",
         _row_without_compare,
         directed=ROWS + "test_a_row_that_somebody_has_changed_or_deleted_since_it_was_read_has_moved",
     ),
-    _two_way(
+    two_way(
         "missed_row_commits",
         "A page commits although one of its rows was missed",
         _missed_row_commits,
         directed=SETTLE + "test_a_row_that_somebody_holds_stays_due_and_the_others_are_written",
     ),
-    _two_way(
+    two_way(
         "same_operation",
         "A write that is tried again keeps the void one's name",
         _same_operation,
         directed=SETTLE + "test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log",
     ),
-    _two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
-    Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(1,)),
-    Mutant(
-        "approval_outlives_news",
-        "An approval stands although what was to be deleted is there again",
-        in_metastore(
-            "backlog", "policy", ("approved = b.approved\n                  and", "approved = b.approved or false and")
-        ),
-        directed="tests/integration/metastore/test_marks.py::test_an_approval_is_void_when_the_row_shows_up_again",
-    ),
-    _two_way(
-        "refused_item_asked_again",
-        "An item whose delete a person refused is as good as any other",
-        put(decide, "_item_kept", lambda work, definition: False),
-        directed=SETTLE + "test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it",
-    ),
-    _two_way(
-        "refused_row_gets_item",
-        "A row whose delete a person refused gets an item again",
-        put(decide, "_row_kept", lambda work, definition: False),
-        directed="tests/settle/test_two_way_ingress.py::"
-        "test_rows_of_rejected_deletes_stay_without_items_until_they_change",
-    ),
-    _two_way(
-        "refused_in_doubt_forgotten",
-        "Nobody looks again at what a person refused while a write was in doubt",
-        in_metastore("holds", "reject_doubtful", ("and l.intents <> '[]'", "and false")),
-        directed=SETTLE + "test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
-    ),
-    _two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
-    _two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),
-    _two_way(
-        "system_fields_are_edits",
-        "What the list notes by itself counts as a person's edit",
-        _policy(system=frozenset()),
-        directed=SETTLE + "test_a_deleted_row_stays_deleted_although_the_list_noted_our_own_write",
-    ),
-    _two_way("winner_by_lot", "Who wins a conflict is drawn by lot", _by_lot, seeds=(8,)),
-    _two_way("row_level", "Whole rows are merged instead of fields", _row_level, seeds=(0,)),
-    _two_way("no_base", "Both sides are compared without a merge base", without_base, seeds=(0,)),
-    _two_way("one_way", "People's edits never go to rows", _one_way, seeds=(0,)),
-    _two_way(
+    two_way(
         "second_item_forgotten",
         "A second item with a row's key is not looked at again",
         _second_item_forgotten,
         seeds=(25,),
     ),
-    _two_way("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False, seeds=(9,)),
+    two_way("key_not_unique", "The list's key column takes a value twice", _nothing, unique=False, seeds=(9,)),
 )

@@ -1,0 +1,128 @@
+"""What a two-way engine decides, taken out: who wins, what is asked for and what is logged; and whole engines of a simpler
+make."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from shared.core import reconcile
+from shared.core.flows import Flow
+from shared.settle import acts, decide, page_state, write_rows
+from tests.mutants.mutant import Apply, Mutant, two_way
+from tests.mutants.patches import in_metastore, put, without_base
+
+
+def _no_log(stack: ExitStack) -> None:
+    for module in (acts, write_rows):
+        stack.enter_context(patch.object(module, "records", lambda *arguments, **named: ()))
+
+
+def _policy(**changes: Any) -> Apply:
+    def apply(stack: ExitStack) -> None:
+        real = page_state.policy_of
+        stack.enter_context(
+            patch.object(page_state, "policy_of", lambda definition: replace(real(definition), **changes))
+        )
+
+    return apply
+
+
+def _delete_wins(stack: ExitStack) -> None:
+    absent, gone = reconcile._item_absent, reconcile._row_absent
+
+    def item_absent(reading: Any, policy: Any, approved: bool) -> Any:
+        return absent(replace(reading, base=reading.row) if reading.base else reading, policy, approved)
+
+    def row_absent(reading: Any, policy: Any, approved: bool) -> Any:
+        return gone(replace(reading, base=reading.item) if reading.base else reading, policy, approved)
+
+    stack.enter_context(patch.object(reconcile, "_item_absent", item_absent))
+    stack.enter_context(patch.object(reconcile, "_row_absent", row_absent))
+
+
+def _asks_nobody(stack: ExitStack) -> None:
+    absent, gone = reconcile._item_absent, reconcile._row_absent
+    stack.enter_context(
+        patch.object(reconcile, "_item_absent", lambda reading, policy, _: absent(reading, policy, True))
+    )
+    stack.enter_context(patch.object(reconcile, "_row_absent", lambda reading, policy, _: gone(reading, policy, True)))
+
+
+def _by_lot(stack: ExitStack) -> None:
+    real = reconcile._winner
+
+    def winner(reading: Any, policy: Any, flow: Any, *, row_edited: bool, item_edited: bool) -> Any:
+        side, rule = real(reading, policy, flow, row_edited=row_edited, item_edited=item_edited)
+        if flow is not Flow.BOTH or not (row_edited and item_edited):
+            return side, rule
+        heads = sum(sum(digest) for digest in reading.row.values()) % 2
+        return (reconcile.Side.ROW if heads else reconcile.Side.ITEM), rule
+
+    stack.enter_context(patch.object(reconcile, "_winner", winner))
+
+
+def _row_level(stack: ExitStack) -> None:
+    def units(row: Any, policy: Any) -> Any:
+        both = tuple(no for no in row if policy.flows[no] is Flow.BOTH)
+        yield both
+        yield from ((no,) for no in row if no not in both)
+
+    stack.enter_context(patch.object(reconcile, "_units", units))
+
+
+def _one_way(stack: ExitStack) -> None:
+    real = page_state.policy_of
+
+    def policy_of(definition: Any) -> Any:
+        policy = real(definition)
+        return replace(policy, flows={no: Flow.TO_ITEM for no, flow in policy.flows.items() if flow is not Flow.TO_ROW})
+
+    stack.enter_context(patch.object(page_state, "policy_of", policy_of))
+
+
+SETTLE = "tests/settle/test_two_way.py::"
+
+MERGING = (
+    two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
+    Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(1,)),
+    Mutant(
+        "approval_outlives_news",
+        "An approval stands although what was to be deleted is there again",
+        in_metastore(
+            "backlog", "policy", ("approved = b.approved\n                  and", "approved = b.approved or false and")
+        ),
+        directed="tests/integration/metastore/test_marks.py::test_an_approval_is_void_when_the_row_shows_up_again",
+    ),
+    two_way(
+        "refused_item_asked_again",
+        "An item whose delete a person refused is as good as any other",
+        put(decide, "_item_kept", lambda work, definition: False),
+        directed=SETTLE + "test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it",
+    ),
+    two_way(
+        "refused_row_gets_item",
+        "A row whose delete a person refused gets an item again",
+        put(decide, "_row_kept", lambda work, definition: False),
+        directed="tests/settle/test_two_way_ingress.py::"
+        "test_rows_of_rejected_deletes_stay_without_items_until_they_change",
+    ),
+    two_way(
+        "refused_in_doubt_forgotten",
+        "Nobody looks again at what a person refused while a write was in doubt",
+        in_metastore("holds", "reject_doubtful", ("and l.intents <> '[]'", "and false")),
+        directed=SETTLE + "test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
+    ),
+    two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
+    two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),
+    two_way(
+        "system_fields_are_edits",
+        "What the list notes by itself counts as a person's edit",
+        _policy(system=frozenset()),
+        directed=SETTLE + "test_a_deleted_row_stays_deleted_although_the_list_noted_our_own_write",
+    ),
+    two_way("winner_by_lot", "Who wins a conflict is drawn by lot", _by_lot, seeds=(8,)),
+    two_way("row_level", "Whole rows are merged instead of fields", _row_level, seeds=(0,)),
+    two_way("no_base", "Both sides are compared without a merge base", without_base, seeds=(0,)),
+    two_way("one_way", "People's edits never go to rows", _one_way, seeds=(0,)),
+)
