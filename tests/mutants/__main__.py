@@ -32,10 +32,12 @@ def main(arguments: list[str]) -> int:
     survived: list[str] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         unbroken = pool.submit(pass_unbroken, directed)
-        for mutant, how in zip(directed, pool.map(caught_by_test, directed), strict=True):
+        under_way = pool.map(caught_by_test, directed)
+        # Meanwhile, in this process: the others are processes of their own, which its patches do not reach.
+        survived += _by_seed([mutant for mutant in chosen if mutant.directed is None], options.seeds)
+        for mutant, how in zip(directed, under_way, strict=True):
             survived += _told(mutant, how)
         sound = unbroken.result()
-    survived += _by_seed([mutant for mutant in chosen if mutant.directed is None], options.seeds)
     if not sound:
         print("directed tests fail although nothing is broken: their failing says nothing")
     print(f"{len(chosen)} mutants in {time.monotonic() - began:.0f} s, {len(survived)} survived {survived or ''}")
