@@ -23,6 +23,7 @@ find_python() {
     fail "no Python 3.11 to 3.13 was found: install one, or name it with PYTHON=/path/to/python3 make setup."
 }
 
+# --no-compile: of the thousands of modules that come along most are never imported; Python compiles the others as it meets them.
 install_python() {
     local python
     if [ ! -x .venv/bin/python ] || ! fits .venv/bin/python; then
@@ -33,7 +34,7 @@ install_python() {
         "$python" -m venv --clear .venv
     fi
     echo "setup: installing the Python packages"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r infra/local/requirements.txt ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt -r infra/local/requirements.txt ||
         fail "pip could not install the packages (above): check the network, or the package index that pip is set to."
     touch .venv/.installed
 }
@@ -53,7 +54,7 @@ install_node() {
 install_worker() {
     echo "setup: installing the Functions worker library for the indexing test"
     rm -rf .local/worker
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --ignore-requires-python \
         --target .local/worker azure-functions-runtime==1.3.0 ||
         fail "pip could not install azure-functions-runtime (above): check the network."
     touch .local/worker/.installed
