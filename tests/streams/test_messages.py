@@ -7,7 +7,11 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueClient
 
+from infra.local.azurite import Azurite
+from shared.adapters.queue import API_VERSION
 from shared.core.changes import ChangeMessage, SettleWish, pack, pack_wish, unpack
 from shared.core.errors import GraphUnavailable, MetastoreUnavailable, QueueUnavailable
 from shared.core.ids import DefinitionId
@@ -397,4 +401,30 @@ def test_what_changes_came_to_and_cost_is_kept_by_runs(settled: Streaming):
 
 def test_a_wish_for_a_definition_that_is_gone_is_granted_by_doing_nothing(settled: Streaming):
     settled.world.engine.take_message(pack_wish(SettleWish(definition=DefinitionId(UUID(int=0)))))
+    assert settled.equal()
+
+
+def test_a_message_whose_receipt_went_stale_comes_once_more_and_writes_nothing(
+    settled: Streaming, azurite: Azurite, queue_name: str
+):
+    """Who held it when its time of invisibility ran out cannot take it away any more; who has it then can."""
+    (text,) = streamed(settled, "update app.things set note = 'changed' where id = 1")
+    before = settled.writes()
+    with QueueClient.from_connection_string(azurite.connection_string, queue_name, api_version=API_VERSION) as queue:
+        queue.create_queue()
+        queue.send_message(text)
+        slow = queue.receive_message(visibility_timeout=300)
+        assert slow is not None
+        queue.update_message(slow, visibility_timeout=0)  # as if the 300 seconds were over: `slow` keeps its receipt
+        quick = queue.receive_message(visibility_timeout=300)
+        assert quick is not None
+        assert quick.id == slow.id
+        settled.world.engine.take_message(slow.content)
+        with pytest.raises(HttpResponseError, match="PopReceiptMismatch"):
+            queue.delete_message(slow)
+        assert settled.writes() == before + 1
+        settled.world.engine.take_message(quick.content)
+        queue.delete_message(quick)
+        assert queue.peek_messages() == []
+    assert settled.writes() == before + 1
     assert settled.equal()
