@@ -51,6 +51,11 @@ class Control:
     def advance(self, seconds: float) -> None:
         self.ask("POST", "clock", {"advance": seconds})
 
+    def begin(self, window: int) -> None:
+        """On to where the next window of so many seconds begins: budgets are counted in windows of the clock."""
+        now = datetime.fromisoformat(self.ask("GET", "clock")["now"]).timestamp()
+        self.advance(window - now % window)
+
     def time(self, ahead: float) -> str:
         """The simulator's time in `ahead` seconds, as an ISO 8601 text."""
         now = datetime.fromisoformat(self.ask("GET", "clock")["now"])
@@ -130,7 +135,8 @@ class World:
         self.sim.ask("POST", "tenants", {"name": self._tenant_of(rig), "apps": [app]})
 
     def throttled(self, **limits: Any) -> Rig:
-        """A rig in a tenant of its own, with these budgets."""
+        """A rig in a tenant of its own, with these budgets, at the beginning of a minute, or of a day."""
+        self.sim.begin(24 * 3600 if "ru_per_day" in limits else 60)
         name = f"tenant{next(self._numbers)}"
         app = {
             "client_id": "00000000-0000-4000-9000-0000000000ff",
