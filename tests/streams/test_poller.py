@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -243,18 +244,27 @@ def test_of_two_pollers_one_waits_and_takes_over(live: Streaming):
             assert '["1"]' in found
 
 
-def test_a_poller_that_was_overtaken_confirms_nothing(live: Streaming):
-    with live.streaming("old"):
+def test_a_poller_that_was_overtaken_confirms_nothing(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    with live.streaming("old") as poller:
         live.caught_up()
         before = live.slot()
+        live.queue.away = True
+        live.world.sql("update app.things set note = 'changed' where id = 1")
+        until(lambda: live.queue.refusals > 0)
+        # It is to learn of it by what it wants to confirm, and not by its next beat: that one is far away from here on.
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "BEAT", 3600.0)
+            far, (reader,) = time.monotonic(), poller._readers.values()
+            until(lambda: reader.seen.at > far)
         # As if it had slept beyond its lease, and another one had come and gone.
         live.world.metastore(
             "update syncbridge.stream_slots set epoch = epoch + 5, holder = 'new', leased_until = null"
         )
-        live.world.sql("update app.things set note = 'changed' where id = 1")
+        live.queue.away = False
         until(lambda: live.slot().epoch > before.epoch + 5 and live.slot().holder == "old", live.slot)
         live.caught_up()
         assert live.keys() == {'["1"]': CHANGED}
+        assert live.holds() == {}, "the server has not been told more than is on record"
 
 
 def test_log_of_other_tables_is_not_kept_for_us(live: Streaming):
