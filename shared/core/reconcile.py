@@ -352,6 +352,11 @@ def _item_edited(reading: Reading, no: FieldNo) -> bool:
     return _differs(reading.base, no, digest) and digest not in reading.ours.get(no, frozenset())
 
 
+def unedited(reading: Reading) -> frozenset[FieldNo]:
+    """Fields of the item in which it has what was agreed on, what a write of ours may have left there, or nothing."""
+    return frozenset(no for no in reading.item or {} if not _item_edited(reading, no))
+
+
 def _units(row: Digests, policy: Policy) -> Iterable[tuple[FieldNo, ...]]:
     """Fields that are merged together: the groups, and every other field by itself."""
     grouped = {no for members in policy.groups for no in members}

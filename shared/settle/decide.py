@@ -9,7 +9,7 @@ from shared.core.ids import Digest, FieldNo, key_texts
 from shared.core.keys import pulled_key
 from shared.core.ledger import EntryState, IntentKind
 from shared.core.mapping import item_values, row_values
-from shared.core.reconcile import Decision, Policy, Reading, reconcile
+from shared.core.reconcile import Decision, Policy, Reading, reconcile, unedited
 from shared.core.values import from_item, from_row
 from shared.settle.entries import source_time
 from shared.settle.work import Values, Work
@@ -31,25 +31,23 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     work.row_values = row_values(taking_part, row) if row is not None and present else {}
     if work.item is not None:
         work.item_values = item_values(taking_part, work.item, definition.target.site_zone)
-    return reconcile(
-        Reading(
-            state=work.state,
-            base=work.base,
-            row=_digests(work.row_values) if present else None,
-            row_left_out=row is not None and not present and not row.soft_deleted,
-            row_kept=_row_kept(work, definition),
-            item=_item_digests(work),
-            item_kept=_item_kept(work, definition),
-            ours=_ours(work),
-            item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
-            created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
-            row_time=source_time(work, definition),
-            item_time=work.item.modified if work.item is not None else None,
-            item_time_is_ours=work.item is not None and work.known is not None and work.item.etag == work.known.etag,
-        ),
-        policy,
-        approved=work.claimed.approved,
+    reading = Reading(
+        state=work.state,
+        base=work.base,
+        row=_digests(work.row_values) if present else None,
+        row_left_out=row is not None and not present and not row.soft_deleted,
+        row_kept=_row_kept(work, definition),
+        item=_item_digests(work),
+        item_kept=_item_kept(work, definition),
+        ours=_ours(work),
+        item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
+        created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
+        row_time=source_time(work, definition),
+        item_time=work.item.modified if work.item is not None else None,
+        item_time_is_ours=work.item is not None and work.known is not None and work.item.etag == work.known.etag,
     )
+    work.unedited = unedited(reading)
+    return reconcile(reading, policy, approved=work.claimed.approved)
 
 
 def _row_kept(work: Work, definition: SyncDefinition) -> bool:

@@ -125,6 +125,14 @@ def settled(
     )
 
 
+def kept(work: Work, definition: SyncDefinition, at: Moment) -> LedgerEntry:
+    """The item stays, and its row is gone: without a stamp. What nobody has edited in it is agreed on as it is now, or what a
+    create of ours has sent would be taken for an edit once that write is off the record."""
+    item_id, etag = item_of(work)
+    left = {no: work.item_values[no].digest for no in work.unedited if no in work.item_values}
+    return settled(replace(work, row=None), definition, at, item_id, etag, {**(work.base or {}), **left}, wrote=None)
+
+
 def tombstone(
     work: Work,
     definition: SyncDefinition,
@@ -155,7 +163,7 @@ def confirmation(work: Work, entry: LedgerEntry, at: Moment) -> Confirmation:
 
     Every write that goes off the record is decided in the same transaction: what it overwrote is logged, or is not.
     """
-    final, void = _decided(work, entry)
+    final, void = decided(work, entry)
     waits = [intent.expires_at - at.now for intent in entry.intents]
     return Confirmation(
         claimed=work.claimed,
@@ -210,7 +218,7 @@ def _quarrel(work: Work, entry: LedgerEntry) -> bool:
     return wrote and (work.quarrels or (former is not None and entry.provenance is not former))
 
 
-def _decided(work: Work, entry: LedgerEntry) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
+def decided(work: Work, entry: LedgerEntry) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
     """Of the writes that `entry` no longer has on record: those that landed, or may have, and those that did not."""
     kept = {intent.op for intent in entry.intents}
     landed = {intent.op for intent in work.landed}

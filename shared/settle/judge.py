@@ -8,7 +8,8 @@ from typing import assert_never
 from shared.core.backlog import Mark, Reason
 from shared.core.errors import RowRejected
 from shared.core.guards import delete_limit, judge_deletes, loops
-from shared.core.ids import ItemSubject
+from shared.core.ids import ItemSubject, Stamp
+from shared.core.ledger import EntryState
 from shared.core.reconcile import (
     Ask,
     CreateTheItem,
@@ -38,10 +39,13 @@ from shared.settle.acts import (
     update_row,
 )
 from shared.settle.decide import decide, key_differs
-from shared.settle.entries import item_of, settled, tombstone
+from shared.settle.entries import item_of, kept, settled, tombstone
 from shared.settle.page_state import PageState
 from shared.settle.untold import is_untold
 from shared.settle.work import Work
+
+UNKNOWN = Stamp(0)
+"""Of a row that was there, and of which nobody knows what it was like: the ledger believes in rows that have a stamp."""
 
 
 @dataclass(slots=True)
@@ -122,7 +126,7 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
             _leave(page, work, side, foreign=foreign)
         case Ask(delete=side):
             what = {Side.ITEM: "delete the item", Side.ROW: "delete the row", None: "make the item again"}[side]
-            page.await_approval(work, f"the definition's policy asks a person before it may {what}")
+            _await(page, work, side, f"the definition's policy asks a person before it may {what}")
         case Forget():
             page.conclude(
                 Confirmation(
@@ -202,9 +206,7 @@ def _leave(page: PageState, work: Work, side: Side, *, foreign: bool) -> None:
     elif side is Side.ROW:
         entry = tombstone(work, definition, at, keep_stamp=True)
     else:
-        item_id, etag = item_of(work)
-        without_row = replace(work, row=None)  # an item that is kept while its row is gone has no stamp
-        entry = settled(without_row, definition, at, item_id, etag, work.base or {}, wrote=None)
+        entry = kept(work, definition, at)
     page.settle(work, entry, counts)
 
 
@@ -224,8 +226,18 @@ def _guard(page: PageState, judged: Judged) -> None:
     if judged.deletes[allowed:]:
         verdict = judge_deletes(len(judged.deletes), allowed, {"limit": limit})
         page.tools.holds.open(page.definition.id, request_of(verdict), page.job.run)
-        for work, _ in judged.deletes[allowed:]:
-            page.await_approval(work, "the delete guard: too many deletes within a day")
+        for work, decision in judged.deletes[allowed:]:
+            side = Side.ITEM if isinstance(decision, DeleteTheItem) else Side.ROW
+            _await(page, work, side, "the delete guard: too many deletes within a day")
+
+
+def _await(page: PageState, work: Work, delete: Side | None, reason: str) -> None:
+    """What is asked about goes on record: an item that a create in doubt has made is the row's before a person says that it
+    stays, or the same question would come up again."""
+    entry = None
+    if delete is Side.ITEM and work.item is not None and work.state is not EntryState.SETTLED:
+        entry = replace(kept(work, page.definition, page.at()), stamp=UNKNOWN)
+    page.await_approval(work, reason, entry)
 
 
 def _loops(page: PageState, work: Work) -> bool:

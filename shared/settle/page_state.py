@@ -13,7 +13,7 @@ from shared.core.ledger import LedgerEntry
 from shared.core.reconcile import policy_of
 from shared.core.runs import RunCounts, WatermarkCursor
 from shared.ports import Confirmation, HoldRequest, Parking
-from shared.settle.entries import Moment, confirmation, progressed
+from shared.settle.entries import Moment, confirmation, decided, progressed
 from shared.settle.job import Job, PageResult, Tools
 from shared.settle.work import Work
 
@@ -76,28 +76,34 @@ class PageState:
         parking = Parking(code=code, message=message, retry_in=delay, stamp=stamp)
         self._unsettled(work, Confirmation(claimed=work.claimed, park=parking), RunCounts(items_failed=1))
 
-    def await_approval(self, work: Work, reason: str) -> None:
-        """A person's word is then about this side, and marks that say the same of it do not end the wait."""
+    def await_approval(self, work: Work, reason: str, entry: LedgerEntry | None = None) -> None:
+        """A person's word is then about this side, and marks that say the same of it do not end the wait. `entry`: what is
+        known by now, where that is more than what was learned of writes in doubt."""
         gone = Reason.ITEM_GONE if work.item_read and work.item is None else Reason.ROW_GONE
         waiting = Confirmation(
             claimed=work.claimed, await_approval=True, await_reason=reason, add_reasons=frozenset({gone})
         )
-        self._unsettled(work, waiting, RunCounts(awaiting_approval=1))
+        self._unsettled(work, waiting, RunCounts(awaiting_approval=1), entry)
 
     def later(self, work: Work, due_in: timedelta, reason: Reason | None) -> None:
         reasons = frozenset() if reason is None else frozenset({reason})
         delayed = Confirmation(claimed=work.claimed, due_in=due_in, add_reasons=reasons)
         self._unsettled(work, delayed, RunCounts(delayed=1))
 
-    def _unsettled(self, work: Work, conclusion: Confirmation, counts: RunCounts) -> None:
-        entry, final = progressed(work)
+    def _unsettled(
+        self, work: Work, conclusion: Confirmation, counts: RunCounts, entry: LedgerEntry | None = None
+    ) -> None:
+        if entry is None:
+            (entry, final), void = progressed(work), tuple(work.void_ops)
+        else:
+            final, void = decided(work, entry)
         self.conclude(
             replace(
                 conclusion,
                 entry=entry,
                 remove_mark=False,
                 final_conflicts=final,
-                void_conflicts=tuple(work.void_ops),
+                void_conflicts=void,
                 quarrel=work.quarrels and bool(work.landed),
                 met_wishes=tuple(work.met),
             ),

@@ -35,6 +35,8 @@ class Work:
     item: Item | None = None
     item_read: bool = False
     item_values: Values = field(default_factory=dict)
+    unedited: frozenset[FieldNo] = frozenset()
+    """Fields in which the item has nobody's edit, by the last decision."""
     observed: bool = False
     """A capture's reading was used: once, for after a definite no only a look tells."""
     base: Mapping[FieldNo, Digest] | None = None

@@ -757,6 +757,35 @@ def test_a_deleted_item_goes_by_the_policy(metastore: str, policy, rows, items):
     world.close()
 
 
+@pytest.mark.parametrize("refused", [False, True], ids=["by the policy", "by a person"])
+def test_a_row_stays_gone_whose_item_was_made_by_a_create_without_an_answer_and_is_kept(metastore: str, refused: bool):
+    """What the create had sent is nobody's edit, not even once the write is off the record."""
+    policy = DeletePolicy.APPROVE if refused else DeletePolicy.KEEP
+    pushed = replace(mapping(3, "c"), direction=Direction.PUSH_ONLY)
+    world = World(metastore, **two_way(pushed, row_deleted=policy))
+    world.source.columns = ("a", "b", "c")
+    _, former = one(world, a="x", b="y", c="z")
+    world.lists.remove(former)
+    world.source.put("1", a="user")
+    world.lists.script.append(lost_after)  # the edit outlives the delete: an item is made again
+    pull(world, former)
+    [item] = world.lists.items
+    world.source.delete("1")
+    world.wait(61)
+    world.push()
+    if refused:
+        assert HoldStore(world.store).reject_subjects(world.definition.id, None, actor="me") == 1
+    world.wait(400)
+    world.settle()
+    for _ in range(2):
+        pull(world, item)
+        assert (world.source.rows, world.backlog_rows(), list(world.lists.items)) == ({}, [], [item])
+    world.lists.edit(item, {"A": "typed"})
+    pull(world, item)
+    assert values_of(world, "1")["a"] == "typed", "a person's edit makes a row again"
+    world.close()
+
+
 def test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it(metastore: str):
     """Unless what people type there is for the row: then there is a row again."""
     pushed = replace(mapping(3, "c"), direction=Direction.PUSH_ONLY)

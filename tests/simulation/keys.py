@@ -1,11 +1,10 @@
 """The push's seeds with keys that change, and a stream that tells it: in time, late, in another order, twice or never."""
 
-from collections.abc import Callable
 from random import Random
 
 from shared.core.boundaries import Boundary
 from tests.simulation.run import Run
-from tests.simulation.schedule import STEPS, Actor, Outcome
+from tests.simulation.schedule import STEPS, Actor
 from tests.simulation.stage import Stage
 
 
@@ -52,19 +51,3 @@ class KeyRun(Run):
         super().passed(actor, boundary)
         if boundary is Boundary.RENAMED:
             self.outcome.notable["followed"] += 1
-
-
-def run_keys(
-    stage: Stage,
-    seed: int,
-    *,
-    unique: bool = True,
-    steps: int = STEPS,
-    watch: Callable[[Run], None] | None = None,
-) -> Outcome:
-    """Runs one seed on a stage that any seed may have used before."""
-    run = KeyRun(stage, seed, unique=unique, steps=steps)
-    outcome = run.go()
-    if watch is not None:
-        watch(run)
-    return outcome

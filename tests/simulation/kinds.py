@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tests.simulation.keys import run_keys
+from tests.simulation.keys import KeyRun
 from tests.simulation.run import run_seed
 from tests.simulation.schedule import STEPS, Outcome
-from tests.simulation.twoway.asking import run_asking
+from tests.simulation.twoway.asking import AskingRun
 from tests.simulation.twoway.run import STEPS as TWO_WAY_STEPS
 from tests.simulation.twoway.run import run_two_way
 
@@ -27,9 +28,9 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "push": Kind(run_seed, STEPS, ""),
-    "keys": Kind(run_keys, STEPS, " --kind keys"),
+    "keys": Kind(partial(run_seed, of=KeyRun), STEPS, " --kind keys"),
     "two-way": Kind(run_two_way, TWO_WAY_STEPS, " --kind two-way"),
-    "asking": Kind(run_asking, TWO_WAY_STEPS, " --kind asking"),
+    "asking": Kind(partial(run_two_way, of=AskingRun), TWO_WAY_STEPS, " --kind asking"),
 }
 
 

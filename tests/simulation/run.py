@@ -229,9 +229,10 @@ def run_seed(
     unique: bool = True,
     steps: int = STEPS,
     watch: Callable[[Run], None] | None = None,
+    of: type[Run] = Run,
 ) -> Outcome:
-    """Runs one seed on a stage that any seed may have used before."""
-    run = Run(stage, seed, unique=unique, steps=steps)
+    """Runs one seed on a stage that any seed may have used before. `of`: what people do in it."""
+    run = of(stage, seed, unique=unique, steps=steps)
     outcome = run.go()
     if watch is not None:
         watch(run)

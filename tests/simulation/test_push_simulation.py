@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.postgres import Databases
-from tests.simulation.keys import run_keys
+from tests.simulation.keys import KeyRun
 from tests.simulation.kinds import KINDS, told
 from tests.simulation.run import USED, run_seed
 from tests.simulation.stage import Stage, borrowed_stage
@@ -45,7 +45,7 @@ def test_nothing_is_lost_doubled_echoed_or_stuck_whatever_happens_in_between(sta
 
 
 def test_keys_that_change_lose_nothing_and_double_nothing_whatever_happens_in_between(stage: Stage):
-    outcomes = [run_keys(stage, seed) for seed in range(KEY_SEEDS)]
+    outcomes = [run_seed(stage, seed, of=KeyRun) for seed in range(KEY_SEEDS)]
     assert not told(KINDS["keys"], outcomes), told(KINDS["keys"], outcomes)
     assert sum(outcome.notable["followed"] for outcome in outcomes) > KEY_SEEDS
 

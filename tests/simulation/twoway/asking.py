@@ -1,11 +1,7 @@
 """Two-way seeds where a person is asked before a delete is carried over, and says yes or no, early or late."""
 
-from collections.abc import Callable
-
-from tests.simulation.schedule import Outcome
-from tests.simulation.stage import Stage
 from tests.simulation.twoway import oracles
-from tests.simulation.twoway.run import STEPS, TwoWayRun
+from tests.simulation.twoway.run import TwoWayRun
 from tests.simulation.twoway.world import TwoWayWorld
 
 
@@ -67,19 +63,3 @@ class AskingRun(TwoWayRun):
 
     def waiting(self) -> bool:
         return any(row[1] not in ("PARKED", "AWAITING_APPROVAL") for row in self.world.backlog_rows())
-
-
-def run_asking(
-    stage: Stage,
-    seed: int,
-    *,
-    unique: bool = True,
-    steps: int = STEPS,
-    watch: Callable[[TwoWayRun], None] | None = None,
-) -> Outcome:
-    """As `run_two_way`."""
-    run = AskingRun(stage, seed, steps=steps, unique=unique)
-    outcome = run.go()
-    if watch is not None:
-        watch(run)
-    return outcome

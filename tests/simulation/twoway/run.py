@@ -392,9 +392,11 @@ def run_two_way(
     unique: bool = True,
     steps: int = STEPS,
     watch: Callable[[TwoWayRun], None] | None = None,
+    of: type[TwoWayRun] = TwoWayRun,
 ) -> Outcome:
-    """Runs one seed on a stage that any seed may have used before. `unique`: the list's key column enforces it."""
-    run = TwoWayRun(stage, seed, steps=steps, unique=unique)
+    """Runs one seed on a stage that any seed may have used before. `unique`: the list's key column enforces it. `of`: what
+    people do in it."""
+    run = of(stage, seed, steps=steps, unique=unique)
     outcome = run.go()
     if watch is not None:
         watch(run)
