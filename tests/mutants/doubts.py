@@ -114,8 +114,7 @@ def _creates_speak_over_a_base(stack: ExitStack) -> None:
     stack.enter_context(patch.object(decide, "_ours", ours))
 
 
-STALE = "tests/settle/test_two_way.py::test_an_observation_that_is_not_current_any_more_is_not_used"
-SETTLE = "tests/settle/test_two_way.py::"
+STALE = "tests/settle/test_two_way_readings.py::test_an_observation_that_is_not_current_any_more_is_not_used"
 
 
 DOUBTS = (
@@ -135,7 +134,7 @@ DOUBTS = (
         "key_always_asked",
         "A settled row's item that is gone is looked for by its key, and a late ghost answers",
         _key_is_asked_always,
-        directed=SETTLE + "test_a_ghost_that_lands_after_a_person_deleted_the_item_does_not_bring_it_back",
+        directed="tests/settle/test_two_way_deletes.py::test_a_ghost_that_lands_after_a_person_deleted_the_item_does_not_bring_it_back",
     ),
     two_way(
         "key_never_asked",
@@ -148,37 +147,36 @@ DOUBTS = (
         "former_forgotten",
         "Nobody looks at a row's former item again",
         put(write_items, "_stray_marks", lambda *_: ()),
-        directed=SETTLE + "test_a_former_item_that_comes_back_while_its_successor_is_made_is_set_aside",
+        directed="tests/settle/test_two_way_edits.py::test_a_former_item_that_comes_back_while_its_successor_is_made_is_set_aside",
     ),
     two_way(
         "no_row_delete_intents",
         "Deletes of rows are not recorded before they are sent",
         without_intents(IntentKind.DELETE_ROW),
-        directed=SETTLE + "test_the_value_that_went_with_a_row_whose_delete_got_no_answer_is_in_the_log",
+        directed="tests/settle/test_two_way_deletes.py::test_the_value_that_went_with_a_row_whose_delete_got_no_answer_is_in_the_log",
     ),
     two_way(
         "yes_goes_at_once",
         "A definite yes goes off the record before the confirmation",
         _yes_goes_at_once,
-        directed=SETTLE
-        + "test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log_although_the_next_worker_dies",
+        directed="tests/settle/test_two_way_lost_answers.py::test_the_value_that_lost_by_a_commit_without_an_answer_is_in_the_log_although_the_next_worker_dies",
     ),
     two_way(
         "no_version_history",
         "An item's versions are not asked whether a PATCH without an answer has landed",
         _no_history,
-        directed=SETTLE + "test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it",
     ),
     two_way(
         "no_roll_forward",
         "A COMMIT that landed moves no base",
         put(recover, "_roll_forward", _no_roll_forward),
-        directed=SETTLE + "test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
     ),
     two_way(
         "creates_speak_over_base",
         "A create without an answer speaks for fields that were agreed on since",
         _creates_speak_over_a_base,
-        directed=SETTLE + "test_a_create_without_an_answer_does_not_speak_for_what_was_agreed_on_since",
+        directed="tests/settle/test_two_way_edits.py::test_a_create_without_an_answer_does_not_speak_for_what_was_agreed_on_since",
     ),
 )

@@ -81,8 +81,6 @@ def _one_way(stack: ExitStack) -> None:
     stack.enter_context(patch.object(page_state, "policy_of", policy_of))
 
 
-SETTLE = "tests/settle/test_two_way.py::"
-
 MERGING = (
     two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
     Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(1,)),
@@ -98,7 +96,7 @@ MERGING = (
         "refused_item_asked_again",
         "An item whose delete a person refused is as good as any other",
         put(decide, "_item_kept", lambda work, definition: False),
-        directed=SETTLE + "test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it",
+        directed="tests/settle/test_two_way_deletes.py::test_an_item_whose_delete_a_person_refused_is_not_asked_about_again_whatever_becomes_of_it",
     ),
     two_way(
         "refused_row_gets_item",
@@ -111,7 +109,7 @@ MERGING = (
         "refused_in_doubt_forgotten",
         "Nobody looks again at what a person refused while a write was in doubt",
         in_metastore("holds", "reject_doubtful", ("and l.intents <> '[]'", "and false")),
-        directed=SETTLE + "test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
+        directed="tests/settle/test_two_way_deletes.py::test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
     ),
     two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
     two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),
@@ -119,7 +117,7 @@ MERGING = (
         "system_fields_are_edits",
         "What the list notes by itself counts as a person's edit",
         _policy(system=frozenset()),
-        directed=SETTLE + "test_a_deleted_row_stays_deleted_although_the_list_noted_our_own_write",
+        directed="tests/settle/test_two_way_one_way_fields.py::test_a_deleted_row_stays_deleted_although_the_list_noted_our_own_write",
     ),
     two_way("winner_by_lot", "Who wins a conflict is drawn by lot", _by_lot, seeds=(8,)),
     two_way("row_level", "Whole rows are merged instead of fields", _row_level, seeds=(0,)),

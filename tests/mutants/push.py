@@ -231,7 +231,7 @@ PUSH = (
         "doubt_released_early",
         "A claim is given back although its write may still land",
         _early_release,
-        directed="tests/settle/test_two_way.py::test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
     ),
     Mutant(
         "no_fence",

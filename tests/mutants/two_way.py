@@ -261,7 +261,6 @@ def _nothing(stack: ExitStack) -> None:
 
 
 ROWS = "tests/contract/rows/test_row_writer.py::"
-SETTLE = "tests/settle/test_two_way.py::"
 CLAIMS = "tests/integration/metastore/test_enumerations.py::"
 
 
@@ -273,7 +272,7 @@ TWO_WAY = (
         "observation_unchecked",
         "What a page had in hand is used whatever came since",
         put(page, "observe", _observed),
-        directed=SETTLE + "test_an_observation_that_is_not_current_any_more_is_not_used",
+        directed="tests/settle/test_two_way_readings.py::test_an_observation_that_is_not_current_any_more_is_not_used",
     ),
     two_way(
         "claims_overlooked",
@@ -285,19 +284,19 @@ TWO_WAY = (
         "gone_dropped_at_once",
         "An unknown item that is gone is not waited for",
         _dropped_at_once,
-        directed=SETTLE + "test_an_item_that_is_gone_before_its_creator_has_said_so_is_waited_for",
+        directed="tests/settle/test_two_way_strays.py::test_an_item_that_is_gone_before_its_creator_has_said_so_is_waited_for",
     ),
     two_way(
         "doubt_released_early",
         "A claim is given back although its write may still land",
         _released_early,
-        directed=SETTLE + "test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_write_without_an_answer_keeps_its_claim_until_the_lease_is_over",
     ),
     two_way(
         "no_fence",
         "A worker writes and commits although its lease has no room for it",
         _any_commit,
-        directed=SETTLE + "test_a_worker_that_slept_past_its_lease_does_not_commit",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_worker_that_slept_past_its_lease_does_not_commit",
     ),
     two_way(
         "no_row_intents", "Writes to rows are not recorded before they are sent", without_intents(*_ROWS), seeds=(2,)
@@ -312,7 +311,7 @@ TWO_WAY = (
         "no_create_intents",
         "Creates are not recorded before they are sent",
         without_intents(IntentKind.CREATE_ITEM),
-        directed=SETTLE + "test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflict",
+        directed="tests/settle/test_two_way_edits.py::test_an_edit_of_an_item_whose_create_got_no_answer_is_an_edit_and_no_conflict",
     ),
     two_way(
         "commit_never_landed",
@@ -330,13 +329,13 @@ TWO_WAY = (
         "pending_is_aborted",
         "A transaction that is under way counts as not landed",
         _told(_aborted_while_pending),
-        directed=SETTLE + "test_a_commit_that_is_under_way_is_waited_for",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_commit_that_is_under_way_is_waited_for",
     ),
     two_way(
         "values_for_fates",
         "After a lost COMMIT values are compared",
         _told(lambda fate: TransactionFate.UNKNOWN),
-        directed=SETTLE + "test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict",
     ),
     two_way(
         "half_moves_no_base", "The base does not move when the row's half has landed", _half_moves_no_base, seeds=(4,)
@@ -345,7 +344,7 @@ TWO_WAY = (
         "partial_is_whole",
         "An item is believed although only the row's half was agreed on",
         _partial_is_whole,
-        directed=SETTLE + "test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
+        directed="tests/settle/test_two_way_one_way_fields.py::test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
     ),
     two_way("intents_for_ever", "An intent speaks although it cannot land any more", _speaks_for_ever, seeds=(0,)),
     two_way(
@@ -358,13 +357,13 @@ TWO_WAY = (
         "base_of_another_item",
         "The base of one item is taken for another's",
         _takes_base_along,
-        directed=SETTLE + "test_what_was_agreed_with_a_former_item_says_nothing_about_its_successor",
+        directed="tests/settle/test_two_way_edits.py::test_what_was_agreed_with_a_former_item_says_nothing_about_its_successor",
     ),
     two_way(
         "no_void",
         "A definite no leaves the intent on record",
         put(Work, "void", lambda self, intent: None),
-        directed=SETTLE + "test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
+        directed="tests/settle/test_two_way_one_way_fields.py::test_a_value_that_gives_way_is_logged_although_the_items_half_had_to_wait",
     ),
     two_way(
         "row_without_compare",
@@ -376,13 +375,13 @@ TWO_WAY = (
         "missed_row_commits",
         "A page commits although one of its rows was missed",
         _missed_row_commits,
-        directed=SETTLE + "test_a_row_that_somebody_holds_stays_due_and_the_others_are_written",
+        directed="tests/settle/test_two_way_edits.py::test_a_row_that_somebody_holds_stays_due_and_the_others_are_written",
     ),
     two_way(
         "same_operation",
         "A write that is tried again keeps the void one's name",
         _same_operation,
-        directed=SETTLE + "test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log",
+        directed="tests/settle/test_two_way_lost_answers.py::test_the_value_that_lost_in_a_transaction_that_was_tried_again_is_in_the_log",
     ),
     two_way(
         "second_item_forgotten",

@@ -182,7 +182,6 @@ PROMOTED = CRASH + "test_a_standby_takes_no_writes_and_tells_no_fates_and_a_new_
 CONTRACT = "tests/contract/rows/test_row_writer.py::"
 LOCKS = "tests/integration/postgres/test_write_locks.py::"
 WRITES = "tests/integration/postgres/test_writes.py::"
-SETTLE = "tests/settle/test_two_way.py::"
 
 WRITES_TO_ROWS = (
     Mutant(
@@ -279,7 +278,7 @@ WRITES_TO_ROWS = (
         "swallowed_for_ever",
         "A write that a trigger swallows is tried again for ever",
         _swallowed_is_tried_for_ever,
-        directed=SETTLE + "test_a_trigger_that_swallows_a_write_parks_the_row",
+        directed="tests/settle/test_two_way_edits.py::test_a_trigger_that_swallows_a_write_parks_the_row",
     ),
     Mutant(
         "after_triggers_unseen",

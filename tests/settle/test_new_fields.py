@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.backlog import Reason
 from shared.core.definition import ConflictPolicy, Direction, FieldMapping, SyncMode
-from tests.settle.test_two_way import BOTH, one, quiet, two_way, values_of
+from tests.settle.two_way import BOTH, one, quiet, two_way, values_of
 from tests.settle.world import World, mapping
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from shared.core.ids import ItemId
 from shared.core.items import LATEST
 from shared.core.runs import DeltaCursor, RunCounts
 from tests.settle.test_planning import planned, some
-from tests.settle.test_two_way import BOTH, natural, pull, see, two_way
+from tests.settle.two_way import BOTH, natural, pull, see, two_way
 from tests.settle.world import World, mapping
 
 pytestmark = pytest.mark.slow

@@ -33,7 +33,7 @@ from shared.core.replication import Lsn
 from shared.usecases.steps import drive
 from tests.fakes.lists import Answer, lost_after, lost_before
 from tests.fixtures.postgres import Databases
-from tests.settle.test_two_way import natural, pull, quiet, two_way, values_of
+from tests.settle.two_way import natural, pull, quiet, two_way, values_of
 from tests.settle.world import World
 
 A, B, C, D = (identity_of([key]) for key in "ABCD")

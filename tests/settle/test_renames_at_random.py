@@ -19,7 +19,7 @@ from shared.core.ids import ItemId, identity_of
 from tests.fakes.lists import lost_after, lost_before
 from tests.fixtures.postgres import Databases
 from tests.settle.test_renames import item_ids, on_record, told
-from tests.settle.test_two_way import natural, quiet, see, two_way
+from tests.settle.two_way import natural, quiet, see, two_way
 from tests.settle.world import World
 from tests.simulation.ground import PatientPerson
 

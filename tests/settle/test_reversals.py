@@ -13,7 +13,7 @@ from shared.core.errors import Conflicting
 from shared.core.ids import FieldNo, Identity, ItemId
 from tests.fakes.lists import Answer, lost_after, lost_before
 from tests.fakes.writer import CommitFault
-from tests.settle.test_two_way import one, pull, quiet, two_way, values_of
+from tests.settle.two_way import one, pull, quiet, two_way, values_of
 from tests.settle.world import World
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import DeletePolicy, GuardSettings
 from shared.core.ids import Identity, ItemId, RunId, identity_of
 from shared.usecases.ingress import CapturedList, capture_list
-from tests.settle.test_two_way import two_way
+from tests.settle.two_way import two_way
 from tests.settle.world import World
 
 pytestmark = pytest.mark.slow
