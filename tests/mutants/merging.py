@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from shared.core import reconcile
 from shared.core.flows import Flow
-from shared.settle import acts, decide, page_state, write_rows
+from shared.settle import acts, decide, judge, page_state, write_rows
 from tests.mutants.mutant import Apply, Mutant, two_way
 from tests.mutants.patches import in_metastore, put, without_base
 
@@ -81,6 +81,24 @@ def _one_way(stack: ExitStack) -> None:
     stack.enter_context(patch.object(page_state, "policy_of", policy_of))
 
 
+def _kept_agrees_on_nothing(stack: ExitStack) -> None:
+    real = judge.kept
+    stack.enter_context(
+        patch.object(judge, "kept", lambda work, *rest: real(replace(work, unedited=frozenset()), *rest))
+    )
+
+
+def _asked_without_record(stack: ExitStack) -> None:
+    real = page_state.PageState.await_approval
+
+    def await_approval(self: Any, work: Any, reason: str, entry: Any = None) -> None:
+        real(self, work, reason)
+
+    stack.enter_context(patch.object(page_state.PageState, "await_approval", await_approval))
+
+
+GONE = "tests/settle/test_two_way_deletes.py::test_a_row_stays_gone_whose_item_was_made_by_a_create_without_an_answer_and_is_kept"
+
 MERGING = (
     two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
     Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(1,)),
@@ -110,6 +128,18 @@ MERGING = (
         "Nobody looks again at what a person refused while a write was in doubt",
         in_metastore("holds", "reject_doubtful", ("and l.intents <> '[]'", "and false")),
         directed="tests/settle/test_two_way_deletes.py::test_a_delete_that_a_person_refuses_while_a_write_is_in_doubt_is_looked_at_once_more",
+    ),
+    two_way(
+        "kept_agrees_on_nothing",
+        "What a create in doubt has left in an item that is kept becomes a person's edit",
+        _kept_agrees_on_nothing,
+        directed=GONE + "[by the policy]",
+    ),
+    two_way(
+        "asked_without_record",
+        "A person is asked about an item that is on record nowhere",
+        _asked_without_record,
+        directed=GONE + "[by a person]",
     ),
     two_way("no_conflict_log", "Values that lose are not logged", _no_log, seeds=(0,)),
     two_way("groups_ignored", "Fields of a group are merged one by one", _policy(groups=()), seeds=(1,)),

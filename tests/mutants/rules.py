@@ -188,6 +188,7 @@ RULES = (
             *("asks_nobody", "approval_outlives_news"),
             *("two_way_refused_item_asked_again", "two_way_refused_row_gets_item"),
             "two_way_refused_in_doubt_forgotten",
+            *("two_way_kept_agrees_on_nothing", "two_way_asked_without_record"),
         ),
     ),
     # ---- reading tables
