@@ -193,7 +193,7 @@ def test_ctrl_c_ends_the_command_with_its_lists_removed(world: World, tmp_path: 
     ) as child:
         deadline = time.monotonic() + 20
         while not _lists(world) and time.monotonic() < deadline and child.poll() is None:
-            pass
+            time.sleep(0.05)  # a reading costs units too: without a pause a slow start would find the budget spent
         assert _lists(world), "the probe made no list"
 
         child.send_signal(signal.SIGINT)
