@@ -35,6 +35,11 @@ _SLOW_FOLDERS = frozenset(
     )
 )
 """Everything below needs servers. The fast tier does not even read these files, which would take a third of its time."""
+_LONGEST = tuple(
+    Path(__file__).parent / name
+    for name in ("scenarios/test_faults_20k.py", "local/test_demo.py", "simulation/test_two_way_simulation.py")
+)
+"""Tests of a minute: they begin first, so that at the end no process waits for the one that got them."""
 _SERVERS = {"postgres_server": "postgres", "azurite": "server", "start_simulator": "server"}
 
 
@@ -59,6 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Tests below a folder of servers count as such even without one, or they would be of no tier. They are not marked slow:
     what is slow is not run against each version."""
+    items.sort(key=lambda item: item.path not in _LONGEST)
     for item in items:
         if not _SLOW_FOLDERS.isdisjoint(item.path.parents):
             item.add_marker("server")

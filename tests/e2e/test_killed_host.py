@@ -47,12 +47,12 @@ def seen(running: Running, instance: str, wanted: Callable[[list[dict[str, Any]]
     return history
 
 
-def test_the_schedule_tick_starts_what_is_due_in_the_host(running):
-    work = running.work()
-    definition = defined(running, work)
+def test_the_schedule_tick_starts_what_is_due_in_the_host(roomy):
+    work = roomy.work()
+    definition = defined(roomy, work, name="Ticked", list_name="Ticked")
     setup.provision(work, definition)
 
-    running.tick()
+    roomy.tick()
 
     [run] = [run for run in work.api.get("/runs", definition_id=definition) if run["run_type"] == "PUSH"]
     assert run["trigger"] == "SCHEDULE"
