@@ -99,8 +99,15 @@ def differences(history: History, terms: Terms, view: View) -> list[str]:
         f"DIVERGED: item {item.id} never became a row"
         for item in view.items
         if item.key is None and terms.foreign_insert and item.id not in view.aside
+        if not _was_a_rows(history, terms, view, item)
     ]
     return problems + _doubled_rows(history, view)
+
+
+def _was_a_rows(history: History, terms: Terms, view: View, item: Item) -> bool:
+    """Whether the item's row came and went before its key was on the item, and the item may stay."""
+    key = history.hints.get(item.id)
+    return key is not None and _may_be_alone(history, terms, view, replace(item, key=key))
 
 
 def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> bool:
@@ -228,12 +235,13 @@ def unasked_row(history: History, terms: Terms, key: str) -> list[str]:
 
 def unasked_of(history: History, view: View, waiting: Mapping[str, Side]) -> list[str]:
     """What is gone although a person is still being asked about it, and nobody has deleted it. `waiting`: by key, the side
-    that it is about."""
-    there = {Side.ROW: set(view.rows), Side.ITEM: set(view.of_key())}
+    that it is about. An item may stand for its row before its key is on it."""
+    items = {history.subject(item_name(item.id)) for item in view.items}
+    there = {Side.ROW: {row_name(key) for key in view.rows}, Side.ITEM: items | set(map(row_name, view.of_key()))}
     return [
         f"UNASKED DELETE: the {side.lower()} of {key}, while a person is asked"
         for key, side in sorted(waiting.items())
-        if key not in there[side] and not history.deleted(row_name(key), side)
+        if row_name(key) not in there[side] and not history.deleted(row_name(key), side)
     ]
 
 

@@ -6,7 +6,17 @@ from dataclasses import replace
 import pytest
 
 from tests.simulation.twoway.history import History
-from tests.simulation.twoway.oracles import Agreement, Item, Loss, View, at_rest, judged, unasked_of, unasked_row
+from tests.simulation.twoway.oracles import (
+    Agreement,
+    Item,
+    Loss,
+    View,
+    at_rest,
+    differences,
+    judged,
+    unasked_of,
+    unasked_row,
+)
 from tests.simulation.twoway.terms import Gone, Side, Terms, Value, Way, Winner
 
 TERMS = Terms(
@@ -251,8 +261,23 @@ def test_what_a_person_is_asked_about_is_there():
     for side in Side:
         assert unasked_of(story.history, both, {"1": side}) == []
         assert unasked_of(story.history, neither, {"1": side}) != []
+    keyless = View(rows={}, items=(item(12, None, story.start),))
+    assert unasked_of(story.history, keyless, {"1": Side.ITEM}) != []
+    story.history.hints[12] = "1"
+    assert unasked_of(story.history, keyless, {"1": Side.ITEM}) == [], "its key is not on it yet"
     story.history.removed("1", story.start, agreed=True)
     assert unasked_of(story.history, neither, {"1": Side.ROW}) == []
+
+
+def test_an_item_that_stays_without_its_row_may_be_without_its_key_if_it_never_had_one():
+    asks = replace(TERMS, row_deleted=Gone.ASKS)
+    story = Story()
+    story.history.hints[12] = "1"
+    story.history.removed("1", story.start, agreed=True)
+    assert differences(story.history, asks, View(rows={}, items=(item(12, None, story.start),))) != []
+    story.history.rejected.add("1")
+    assert differences(story.history, asks, View(rows={}, items=(item(12, None, story.start),))) == []
+    assert differences(story.history, asks, View(rows={}, items=(item(13, None, story.start),))) != []
 
 
 def test_fields_of_a_group_never_stand_together_as_nobody_left_them():
