@@ -352,9 +352,10 @@ def _item_edited(reading: Reading, no: FieldNo) -> bool:
     return _differs(reading.base, no, digest) and digest not in reading.ours.get(no, frozenset())
 
 
-def unedited(reading: Reading) -> frozenset[FieldNo]:
-    """Fields of the item in which it has what was agreed on, what a write of ours may have left there, or nothing."""
-    return frozenset(no for no in reading.item or {} if not _item_edited(reading, no))
+def unedited(reading: Reading, policy: Policy) -> frozenset[FieldNo]:
+    """Fields of the item in which it has what was agreed on, what a write of ours may have left there, or nothing; and
+    SharePoint's own columns, which change by our writes too."""
+    return frozenset(no for no in reading.item or {} if no in policy.system or not _item_edited(reading, no))
 
 
 def _units(row: Digests, policy: Policy) -> Iterable[tuple[FieldNo, ...]]:

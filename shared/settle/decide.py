@@ -46,7 +46,7 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
         item_time=work.item.modified if work.item is not None else None,
         item_time_is_ours=work.item is not None and work.known is not None and work.item.etag == work.known.etag,
     )
-    work.unedited = unedited(reading)
+    work.unedited = unedited(reading, policy)
     return reconcile(reading, policy, approved=work.claimed.approved)
 
 

@@ -127,10 +127,13 @@ def settled(
 
 def kept(work: Work, definition: SyncDefinition, at: Moment) -> LedgerEntry:
     """The item stays, and its row is gone: without a stamp. What nobody has edited in it is agreed on as it is now, or what a
-    create of ours has sent would be taken for an edit once that write is off the record."""
+    create of ours has sent would be taken for an edit once that write is off the record. An edit that is not for the row is
+    in no agreement: without an eTag nobody assumes what the item holds, and a row that comes back is compared with it."""
     item_id, etag = item_of(work)
-    left = {no: work.item_values[no].digest for no in work.unedited if no in work.item_values}
-    return settled(replace(work, row=None), definition, at, item_id, etag, {**(work.base or {}), **left}, wrote=None)
+    left = {no: value.digest for no, value in work.item_values.items() if no in work.unedited}
+    known_whole = len(left) == len(work.item_values)
+    base = {**(work.base or {}), **left}
+    return settled(replace(work, row=None), definition, at, item_id, etag if known_whole else None, base, wrote=None)
 
 
 def tombstone(

@@ -234,8 +234,9 @@ def _guard(page: PageState, judged: Judged) -> None:
 def _await(page: PageState, work: Work, delete: Side | None, reason: str) -> None:
     """What is asked about goes on record: an item that a create in doubt has made is the row's before a person says that it
     stays, or the same question would come up again."""
-    entry = None
-    if delete is Side.ITEM and work.item is not None and work.state is not EntryState.SETTLED:
+    entry, known = None, work.known
+    agreed = known is not None and known.state is work.state is EntryState.SETTLED and known.etag is not None
+    if delete is Side.ITEM and work.item is not None and not agreed:
         entry = replace(kept(work, page.definition, page.at()), stamp=UNKNOWN)
     page.await_approval(work, reason, entry)
 

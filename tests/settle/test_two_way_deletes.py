@@ -1,6 +1,7 @@
 """Settle both ways: rows and items that somebody deletes."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -129,6 +130,50 @@ def test_a_row_stays_gone_whose_item_was_made_by_a_create_without_an_answer_and_
     world.lists.edit(item, {"A": "typed"})
     pull(world, item)
     assert values_of(world, "1")["a"] == "typed", "a person's edit makes a row again"
+    world.close()
+
+
+def test_what_a_person_typed_into_an_item_that_stayed_alone_gives_way_and_is_logged_when_its_row_is_back(
+    metastore: str,
+):
+    """The field is not for the row: nothing happened when it was typed."""
+    pushed = replace(mapping(3, "c"), direction=Direction.PUSH_ONLY)
+    world = World(metastore, **two_way(pushed, row_deleted=DeletePolicy.KEEP))
+    world.source.columns = ("a", "b", "c")
+    _, item = one(world, a="x", c="y")
+    world.source.delete("1")
+    world.push()
+    world.lists.edit(item, {"C": "typed"})
+    pull(world, item)
+    world.source.put("1", a="x", b=None, c="y")
+    world.push()
+    assert world.lists.items[item].versions[-1]["C"] == "y"
+    assert ("c", '"typed"', "FINAL", "ROW") in world.conflicts()
+    quiet(world)
+    world.close()
+
+
+def test_who_refused_to_delete_an_item_of_which_little_is_known_is_not_asked_again(metastore: str):
+    """Its create got no answer, and when it was found it had to rest."""
+    world = World(metastore, **two_way(row_deleted=DeletePolicy.APPROVE, debounce=timedelta(seconds=30)))
+    world.source.put("1", a="x", b="y")
+    world.lists.script.append(lost_after)
+    world.push()
+    [item] = world.lists.items
+    world.lists.now = world.backlog.now
+    world.lists.items[item].modified = world.backlog.now()
+    world.wait(61)
+    world.settle()  # finds the item, and lets it rest
+    world.source.delete("1")
+    world.lists.items[item].modified -= timedelta(seconds=31)
+    world.wait(31)
+    world.settle()
+    assert ["AWAITING_APPROVAL"] == [row[1] for row in world.backlog_rows()]
+    assert HoldStore(world.store).reject_subjects(world.definition.id, None, actor="me") == 1
+    world.wait(400)
+    world.settle()
+    pull(world, item)
+    assert not world.backlog_rows()
     world.close()
 
 
