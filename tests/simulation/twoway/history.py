@@ -48,6 +48,8 @@ class History:
     """Item -> key of its row, as seen on the item."""
     hints: dict[int, str] = field(default_factory=dict)
     """Item -> key of the row for which the engine took it: counts only where nobody has ever seen a key on the item."""
+    stood_for: dict[int, set[str]] = field(default_factory=dict)
+    """Item -> keys of all rows for which the engine ever took it: one that never got its key may come back as another's."""
     pairs: set[tuple[str, tuple[Value, ...]]] = field(default_factory=set)
     """Subject and the group's values as a person left them on one side."""
     sighted: dict[int, str | None] = field(default_factory=dict)
@@ -71,6 +73,10 @@ class History:
         if key is not None:
             self.links[item] = key
 
+    def hinted(self, item: int, key: str) -> None:
+        self.hints[item] = key
+        self.stood_for.setdefault(item, set()).add(key)
+
     def seen(self, item: int, key: str | None) -> None:
         self.sighted[item] = key if key is not None else self.sighted.get(item)
         self.linked(item, key)
@@ -80,6 +86,12 @@ class History:
         kind, _, number = who.partition(" ")
         key = (self.links.get(int(number)) or self.hints.get(int(number))) if kind == "item" else None
         return who if key is None else f"row {key}"
+
+    def ever(self, who: str) -> set[str]:
+        """All names that it ever had."""
+        kind, _, number = who.partition(" ")
+        keys = self.stood_for.get(int(number), set()) if kind == "item" else set()
+        return {self.subject(who), *map(row_name, keys)}
 
     # ---- what people do
 

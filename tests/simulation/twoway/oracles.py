@@ -285,7 +285,7 @@ def _last(history: History, who: str, name: str) -> Edit | None:
 
 def invented(history: History, view: View) -> list[str]:
     """Logged losses of values that no person ever gave to that row or its item."""
-    real = {(history.subject(e.who), e.name, e.value) for e in history.edits}
+    real = {(subject, e.name, e.value) for e in history.edits for subject in history.ever(e.who)}
     return [
         f"DISHONEST LOG: {value!r} in {name} of row {key} is nobody's"
         for key, name, value in sorted(view.log, key=repr)

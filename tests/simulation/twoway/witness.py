@@ -73,7 +73,7 @@ class Witness:
         """Only what settles a subject is an agreement: one half of a merge is none."""
         entry = confirmation.entry
         if entry is not None and entry.item_id is not None:
-            self.history.hints[entry.item_id] = key_of(entry.identity)
+            self.history.hinted(entry.item_id, key_of(entry.identity))
         if entry is None or not confirmation.remove_mark:
             return
         key, former = key_of(entry.identity), self.agreements.get(key_of(entry.identity))
@@ -128,7 +128,7 @@ class WitnessedLedger:
         for update in updates:
             if update.claimed.subject.key in held:
                 if update.entry.item_id is not None:
-                    self._witness.history.hints[update.entry.item_id] = key_of(update.entry.identity)
+                    self._witness.history.hinted(update.entry.item_id, key_of(update.entry.identity))
                 for record in update.conflicts:
                     self._witness.calls_conflict(record)
         return held
