@@ -203,7 +203,7 @@ class Notices:
         ]
         if not alive:
             return
-        started = time.monotonic()
+        started, posted = time.monotonic(), self._world.clock.now()
         status = 0
         timeout = float(self._world.knobs["notification_timeout"])
         try:
@@ -216,6 +216,7 @@ class Notices:
         self.sent.append(
             {
                 "time": self._world.clock.text(),
+                "posted": posted,
                 "url": url,
                 "attempt": attempt + 1,
                 "status": status,

@@ -36,7 +36,7 @@ def test_the_demo_pushes_twice_proves_it_and_stays_within_the_smallest_budget():
     assert two_way["merged_edits"] >= 2
     assert two_way["conflicts_logged"] >= 1
     assert two_way["echo_writes"] == 0
-    assert two_way["notification_to_row_p99_s"] > 0
+    assert 0 < two_way["notification_to_row_p99_s"] < two_way["edit_to_row_p99_s"]
     cdc = told["acts"]["cdc"]
     assert cdc["converged"] is True
     assert cdc["changes"] >= 100

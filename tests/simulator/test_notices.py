@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -127,7 +128,9 @@ def test_a_refused_notice_comes_again_with_growing_delays(sim: Client, receiver:
     receiver.wait(3)
     _settled(sim)
 
-    assert [entry["status"] for entry in sim.control("GET", "notifications")["sent"]] == [500, 500, 202]
+    sent = sim.control("GET", "notifications")["sent"]
+    assert [entry["status"] for entry in sent] == [500, 500, 202]
+    assert [later["posted"] - earlier["posted"] for earlier, later in pairwise(sent)] == [11, 31]
     assert sim.control("GET", "clock")["timers"] == 0
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -48,9 +49,11 @@ def run(work: Work, *, instance: str, customers: int) -> Mapping[str, object]:
     people = _People(work, ready)
 
     with work.report.step("people edit the list, one after another") as step:
-        latencies = sorted(_follow(work, people, number) for number in range(_EDITS))
+        waits = [_follow(work, people, number) for number in range(_EDITS)]
+        notified = sorted(wait.after_notice for wait in waits)
+        edited = sorted(wait.after_edit for wait in waits)
         step.count = _EDITS
-        step.note = f"in the table after {latencies[len(latencies) // 2]:.2f} s, the slowest {latencies[-1]:.2f} s"
+        step.note = f"in the table {_median(notified):.2f} s after the notice, the slowest {notified[-1]:.2f} s"
     merged = _both_at_once(work, people, definition)
     conflicts = _same_field(work, people, definition)
     _new_and_gone(work, people, definition)
@@ -80,8 +83,10 @@ def run(work: Work, *, instance: str, customers: int) -> Mapping[str, object]:
         "conflicts_logged": conflicts,
         "echo_writes": echoes,
         "edits_followed": _EDITS,
-        "notification_to_row_p50_s": round(latencies[len(latencies) // 2], 3),
-        "notification_to_row_p99_s": round(latencies[-1], 3),
+        "notification_to_row_p50_s": round(_median(notified), 3),
+        "notification_to_row_p99_s": round(notified[-1], 3),
+        "edit_to_row_p50_s": round(_median(edited), 3),
+        "edit_to_row_p99_s": round(edited[-1], 3),
     }
 
 
@@ -114,17 +119,41 @@ class _People:
         """Waits until the item shows it. Raises DemoError when it does not in time."""
         _eventually(lambda: self.value(item, name) == wanted)
 
+    def notified(self, *, since: float) -> float:
+        """When the first notice after `since` was sent; in seconds since 1970, for the simulator's clock is this machine's."""
+        found: list[float] = []
+
+        def sent() -> bool:
+            found[:] = [one["posted"] for one in call(self._url, "GET", "/_sim/notifications")["sent"]]
+            found[:] = [posted for posted in found if posted >= since]
+            return bool(found)
+
+        _eventually(sent)
+        return min(found)
+
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         return call(self._url, method, f"/_sim/people/lists/{self._list}/{path}", body)
 
 
-def _follow(work: Work, people: _People, number: int) -> float:
-    """Seconds from a person's edit, and the notice of it, to its row."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wait:
+    """Seconds until an edit was in its row. SharePoint takes its time before it sends a notice."""
+
+    after_edit: float
+    after_notice: float
+
+
+def _follow(work: Work, people: _People, number: int) -> _Wait:
     item, key = people.items[number]
-    began = time.monotonic()
+    edited = time.time()
     people.edit(item, name=f"Renamed in the list {number}")
     _until(work, "select name from business.customers where id = %s", [key], f"Renamed in the list {number}")
-    return time.monotonic() - began
+    arrived = time.time()
+    return _Wait(after_edit=arrived - edited, after_notice=max(0.0, arrived - people.notified(since=edited)))
+
+
+def _median(sorted_seconds: Sequence[float]) -> float:
+    return sorted_seconds[len(sorted_seconds) // 2]
 
 
 def _both_at_once(work: Work, people: _People, definition: str) -> int:
