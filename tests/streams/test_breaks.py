@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.slots import Phase
 from shared.poller import session
-from tests.streams.world import Streaming, until
+from tests.streams.world import Streaming, later, until
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +16,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source, the queue and the budget are looked at with every beat."""
     monkeypatch.setattr(session, "CARE", 0.0)
     monkeypatch.setattr(session, "BEAT", 0.05)
-
-
-def later(live: Streaming) -> None:
-    """As if the runs there were had been a while ago: the next scan may start."""
-    live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
 
 
 def drop_slot(live: Streaming) -> None:

@@ -21,14 +21,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def processes(world: World, azurite: Azurite) -> Iterator[Processes]:
-    found = Processes(world, azurite)
-    found.may_replicate()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def settled(processes: Processes) -> Processes:
     """The definition streams, and both sides are equal."""
     processes.live(guards={"max_delete_share": 1.0, "max_deletes": 1_000_000, "max_writes_per_row": 1_000_000})

@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from shared.poller.care import Care, Watching
 from shared.poller.health import HealthServer
 from shared.poller.poller import Poller
 from shared.process import SystemClock
-from tests.streams.world import Streaming, until
+from tests.streams.world import Streaming, later, until
 
 NEW, CHANGED, GONE = "I", "U", "D"
 
@@ -366,7 +367,7 @@ def test_a_dropped_slot_stays_dropped_until_somebody_wants_it_again(live: Stream
         live.world.sql("update app.things set note = 'unseen' where id = 1")
         live.world.call("POST", f"{path}/create", {"reason": "again"}, expect=202)
         until(lambda: live.slot().phase is Phase.STREAMING)
-        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        later(live)
         live.scan()
         assert live.equal(), "a scan found what was written without a slot"
 
@@ -387,7 +388,7 @@ def test_a_slot_that_was_moved_on_by_a_person_is_followed_by_a_scan(live: Stream
         live.caught_up()
         assert live.keys() == {'["2"]': CHANGED}
         assert not live.holds()
-        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        later(live)
         live.scan()
         assert live.equal()
 
@@ -408,7 +409,8 @@ def test_a_slot_that_nobody_needs_any_more_is_dropped(live: Streaming):
 # ---------------------------------------------------------------- the source's disk
 
 
-def test_a_slot_beyond_its_budget_is_said_or_given_up(live: Streaming):
+def test_a_slot_beyond_its_budget_is_said_or_given_up(live: Streaming, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(session, "LEASE", timedelta(seconds=1))  # half of it is waited for a queue that is away
     with live.streaming():
         live.scan()
         live.world.post(
@@ -424,7 +426,7 @@ def test_a_slot_beyond_its_budget_is_said_or_given_up(live: Streaming):
         live.world.post(f"/ops/slots/{live.instance}/budget", {"reason": "smaller", "bytes": 1 << 20, "action": "DROP"})
         until(lambda: live.slot().phase is Phase.STREAMING and live.slot().identity != before, live.slot)
         assert not live.slot().over_budget
-        live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+        later(live)
         live.world.sql("delete from app.things where id > 1010")
         live.scan()
         assert live.equal()
@@ -445,13 +447,19 @@ def test_while_the_poller_is_dead_the_tick_looks_at_the_budget(live: Streaming):
     assert record.over_budget
     assert record.action is BudgetAction.PAUSE_OTHERS
     assert live.world.engine.stores.streams.pressed() == {live.instance}
-    other = live.world.live(name="Other", list_name="Other", schedule="PT5M")
-    started = {str(run.definition) for run in live.world.engine.start_due_runs()}
-    assert other not in started
+    live.world.live(name="Other", list_name="Other", schedule="PT5M")
+    due = live.world.engine.start_due_runs()
+    assert {str(run.definition) for run in due} == {live.definition}, "the scan that streams stand on waits for nothing"
     live.world.post(f"/ops/slots/{live.instance}/budget", {"reason": "small", "bytes": 1 << 20, "action": "DROP"})
     live.world.engine.look_after_streams()
     assert live.slot().phase is Phase.WANTED
     assert live.world.sql("select count(*) from pg_replication_slots where slot_name = 'arcore_slot'") == [(0,)]
+    live.world.sql("delete from app.things where id in (5, 6) or id > 1010")
+    with live.streaming():
+        for run in due:
+            live.world.drive(run)
+        assert live.world.engine.stores.streams.unscanned() == []
+        assert live.equal()
 
 
 # ---------------------------------------------------------------- set-up, health, hand-over
