@@ -20,6 +20,7 @@ from shared.core.errors import DeltaExpired
 from shared.core.ids import ItemId, ItemSubject, ListId, MarkNumber, RowSubject
 from shared.core.items import DeltaEntry, DeltaPage
 from shared.core.ledger import EntryState, LedgerEntry
+from shared.core.paused import fields_of
 from shared.core.runs import DeltaCursor
 from shared.ports import Backlog, Ledger, ListCursors, ListStore
 
@@ -96,7 +97,7 @@ def delta_page(
 
 def delta_fingerprint(definition: SyncDefinition) -> bytes:
     """16 bytes over what the list is asked for, and what of it is passed over: the columns are part of Graph's links."""
-    asked = definition.mapping_fingerprint + definition.target.key_column.encode()
+    asked = fields_of(definition.mapping_fingerprint) + definition.target.key_column.encode()
     return hashlib.blake2b(asked + bytes([definition.takes_foreign_items]), digest_size=16).digest()
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
+from shared.core.paused import Pause, agreed_under
 from shared.core.scope import Scope
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
 
@@ -109,6 +110,8 @@ class FieldMapping:
     choices: tuple[str, ...] = ()
     required: bool = False
     indexed: bool = False
+    paused: Pause | None = None
+    """It takes no part: its column is not the one that was agreed on."""
 
     @property
     def pushes(self) -> bool:
@@ -189,7 +192,7 @@ class SyncDefinition:
     target: TargetList
     fields: tuple[FieldMapping, ...]
     mapping_fingerprint: bytes
-    """Over everything that decides what an item must look like; see shared.core.mapping."""
+    """Over everything that decides what an item must look like, see shared.core.mapping; and which fields are paused."""
     scope_fingerprint: bytes
     """Over filter and key: a change asks a person."""
     change_detection: ChangeDetection = ChangeDetection.AUTO
@@ -206,10 +209,17 @@ class SyncDefinition:
     debounce: timedelta = timedelta(0)
 
     @property
+    def paused(self) -> frozenset[FieldNo]:
+        """The fields that take no part for now; what was agreed about them stays."""
+        return frozenset(mapping.no for mapping in self.fields if mapping.paused is not None)
+
+    @property
     def watermark_fingerprint(self) -> bytes:
-        """Of what a position in the cursor column's order is about: another scope or another column begins anew."""
+        """Of what a position in the cursor column's order is about: another scope or another column begins anew. So does a
+        field that is paused or goes on: rows may have changed in it that were passed over."""
         column = self.source.cursor_column
-        return self.scope_fingerprint if column is None else self.scope_fingerprint + f"/{column.name}".encode()
+        named = self.scope_fingerprint if column is None else self.scope_fingerprint + f"/{column.name}".encode()
+        return agreed_under(named, self.paused)
 
     @property
     def takes_foreign_items(self) -> bool:

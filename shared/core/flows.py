@@ -15,7 +15,7 @@ class Flow(StrEnum):
 
 
 def flows_of(fields: Iterable[FieldMapping], mode: SyncMode, key: SourceKey) -> Mapping[FieldNo, Flow]:
-    """The fields that take part; a field that may not flow in this mode is not listed.
+    """The fields that take part; a field that may not flow in this mode is not listed, nor is one that is paused.
 
     A row's key is never written from its item: a person who edits a key there would make another row of it. Where items
     are written it goes back to the item; the key of an item that has no row yet is read from it all the same.
@@ -26,7 +26,7 @@ def flows_of(fields: Iterable[FieldMapping], mode: SyncMode, key: SourceKey) -> 
         flow = _flow(mapping, mode)
         if mapping.source.name in keys and flow is not None:
             flow = None if mode is SyncMode.ONE_WAY_PULL or not mapping.pushes else Flow.TO_ITEM
-        if flow is not None:
+        if flow is not None and mapping.paused is None:
             flows[mapping.no] = flow
     return flows
 

@@ -9,6 +9,7 @@ from shared.core.errors import ConfigurationError
 from shared.core.flows import flows_of
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint, scope_fingerprint
+from shared.core.paused import agreed_under
 from shared.core.policies import policies_of
 from shared.core.scope_text import parse
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
@@ -91,7 +92,10 @@ def compiled(record: DefinitionRecord) -> SyncDefinition:
             site_zone=draft.site_zone,
         ),
         fields=record.fields,
-        mapping_fingerprint=mapping_fingerprint(record.fields, draft.site_zone),
+        mapping_fingerprint=agreed_under(
+            mapping_fingerprint(record.fields, draft.site_zone),
+            (mapping.no for mapping in record.fields if mapping.paused is not None),
+        ),
         scope_fingerprint=scope_fingerprint_of(record),
         change_detection=draft.change_detection,
         left_scope=draft.left_scope,

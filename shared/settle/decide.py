@@ -9,6 +9,7 @@ from shared.core.ids import Digest, FieldNo, key_texts
 from shared.core.keys import pulled_key
 from shared.core.ledger import EntryState, IntentKind
 from shared.core.mapping import item_values, row_values
+from shared.core.paused import fields_of
 from shared.core.reconcile import Decision, Policy, Reading, reconcile, unedited
 from shared.core.values import from_item, from_row
 from shared.settle.entries import source_time
@@ -51,14 +52,16 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
 
 
 def _row_kept(work: Work, definition: SyncDefinition) -> bool:
-    """Whether the row was left without an item when it was as it is now, and under the same fields."""
+    """Whether the row was left without an item when it was as it is now, and under the same fields. Where a field was paused
+    since, or goes on, its stamp tells nothing: the row stays as it was decided until it changes again."""
     known = work.known
     return (
         known is not None
         and known.state is work.state is EntryState.TOMBSTONE
         and work.row is not None
-        and known.stamp == work.row.stamp
-        and known.mapping_fingerprint == definition.mapping_fingerprint
+        and known.stamp is not None
+        and fields_of(known.mapping_fingerprint or b"") == fields_of(definition.mapping_fingerprint)
+        and (known.stamp == work.row.stamp or known.mapping_fingerprint != definition.mapping_fingerprint)
     )
 
 
@@ -70,7 +73,7 @@ def _item_kept(work: Work, definition: SyncDefinition) -> bool:
         and known.state is work.state is EntryState.SETTLED
         and known.stamp is None
         and not any(intent.kind is IntentKind.INSERT_ROW for intent in known.intents)
-        and known.mapping_fingerprint == definition.mapping_fingerprint
+        and fields_of(known.mapping_fingerprint or b"") == fields_of(definition.mapping_fingerprint)
     )
 
 

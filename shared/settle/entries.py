@@ -10,6 +10,7 @@ from shared.core.definition import SyncDefinition
 from shared.core.digests import content_hash
 from shared.core.ids import Digest, ETag, FieldNo, ItemId
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Provenance
+from shared.core.paused import held
 from shared.ports import Confirmation
 from shared.settle.work import Work
 
@@ -105,8 +106,10 @@ def settled(
     *,
     wrote: Provenance | None,
 ) -> LedgerEntry:
-    """Both sides agree. `wrote`: which write the agreement came from; None: from none, they were equal."""
+    """Both sides agree. `wrote`: which write the agreement came from; None: from none, they were equal. What was agreed
+    about paused fields stays as it was."""
     former = work.known
+    base = {**held(work.base, definition.paused), **base}
     return LedgerEntry(
         identity=work.identity,
         state=EntryState.SETTLED,

@@ -9,6 +9,7 @@ from shared.core.flows import Flow
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
+from shared.core.paused import paused_under
 from shared.core.reconcile import Policy
 from shared.ports import ListStore
 from shared.settle.work import Work
@@ -47,11 +48,19 @@ def knows_too_little(work: Work, policy: Policy) -> bool:
 
 def lacks_agreement(entry: LedgerEntry, policy: Policy) -> bool:
     """Whether the item may have values that nobody has looked at: in a field that may flow to the row, since it was mapped;
-    or in any, where the row's half has landed and both sides were never agreed on as a whole."""
+    in a field that was paused, since then; or in any, where the row's half has landed and both sides were never agreed on as
+    a whole."""
     base = entry.base or {}
     if entry.mapping_fingerprint is None:
         return True
+    if policy.writes_rows and not unseen(entry).isdisjoint(policy.flows):
+        return True
     return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
+
+
+def unseen(entry: LedgerEntry | None) -> frozenset[FieldNo]:
+    """Fields that were paused when this was agreed: its eTag says nothing about what the item has in them."""
+    return paused_under(entry.mapping_fingerprint) if entry is not None else frozenset()
 
 
 def observe(work: Work, observations: Mapping[bytes, Observation]) -> bool:
@@ -152,8 +161,11 @@ def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsO
         if not versions:
             continue  # no history: values have to be compared
         next_version = digests_of(versions[0])
-        if all(next_version.get(no) == digest for no, digest in intent.digests.items()):
-            work.base = {**(work.base or {}), **intent.digests}
+        told = {no: digest for no, digest in intent.digests.items() if no in next_version}
+        if intent.digests and not told:
+            continue  # it was all about fields that are paused since: they are compared once they go on
+        if all(next_version[no] == digest for no, digest in told.items()):
+            work.base = {**(work.base or {}), **told}
             work.took_effect(intent)
         else:
             work.void(intent)

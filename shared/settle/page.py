@@ -114,7 +114,7 @@ def _round(page: PageState, works: Sequence[Work]) -> Rounds:
         return []
     for work in works:
         work.row = rows.get(work.identity)
-        compare(work, lambda row: _row_digests(page, row))
+        compare(work, lambda row: _row_digests(page, row), page.definition.paused)
     yield Boundary.ROWS_READ
     readable = yield from _look(page, [work for work in works if work.look])
     if page.stopping:

@@ -1,12 +1,14 @@
 """Writes to rows whose COMMIT got no answer: the source knows what became of their transactions."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.backlog import Reason
 from shared.core.errors import RowRejected
 from shared.core.ids import Digest, FieldNo
 from shared.core.ledger import EntryState, Intent, IntentKind
+from shared.core.paused import without
 from shared.core.source import Row, TransactionFate
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
@@ -25,7 +27,7 @@ def recover(page: PageState, works: Sequence[Work]) -> list[Work]:
         for intent in _in_doubt(work):
             match fates.get(intent.transaction or "", TransactionFate.UNKNOWN):
                 case TransactionFate.COMMITTED:
-                    _roll_forward(work, intent)
+                    _roll_forward(work, intent, page.definition.paused)
                 case TransactionFate.ABORTED:
                     work.void(intent)
                 case TransactionFate.PENDING:
@@ -39,16 +41,18 @@ def recover(page: PageState, works: Sequence[Work]) -> list[Work]:
     return ready
 
 
-def compare(work: Work, digests_of: RowDigests) -> None:
+def compare(work: Work, digests_of: RowDigests, paused: frozenset[FieldNo]) -> None:
     """Where the source does not know the transaction any more (another server, or long ago) values are compared: what was
-    sent and stands there is ours. A row that cannot be read as values is left for the decision to refuse."""
+    sent and stands there is ours. A row that cannot be read as values is left for the decision to refuse. What was sent for a
+    field that is `paused` since cannot be seen: its base stays, and both sides are compared with it once it goes on."""
     for intent in _in_doubt(work):
+        seen = replace(intent, digests=without(intent.digests, paused))
         try:
-            stands = _stands(work.row, intent, digests_of)
+            stands = _stands(work.row, seen, digests_of)
         except RowRejected:
             return
         if stands:
-            _roll_forward(work, intent)
+            _roll_forward(work, seen, paused)
         else:
             work.void(intent)
 
@@ -67,11 +71,12 @@ def _in_doubt(work: Work) -> tuple[Intent, ...]:
     return tuple(intent for intent in work.doubts if intent.kind.of_row and intent.op not in landed)
 
 
-def _roll_forward(work: Work, intent: Intent) -> None:
-    """What a row write that landed agreed on."""
+def _roll_forward(work: Work, intent: Intent, paused: frozenset[FieldNo]) -> None:
+    """What a row write that landed agreed on. A row that was made without a paused field agrees with nobody about it."""
     if intent.kind is IntentKind.DELETE_ROW:
         work.base, work.state = None, EntryState.TOMBSTONE
     else:
-        work.base = {**(work.base or {}), **intent.digests}
+        agreed = without(work.base, paused) if intent.kind is IntentKind.INSERT_ROW else work.base or {}
+        work.base = {**agreed, **intent.digests}
         work.state = EntryState.SETTLED
     work.took_effect(intent)

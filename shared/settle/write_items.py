@@ -117,6 +117,8 @@ def landed(page: PageState, act: Act, outcome: Landed) -> None:
         entry = tombstone(work, page.definition, page.at(), wrote=Provenance.PUSH)
         page.settle(work, entry, counted(act))
         return
+    if isinstance(act.write, CreateItem):
+        work.base = None  # nothing was agreed about a new item but what it was made with
     base = {no: value.digest for no, value in work.row_values.items()}
     entry = settled(work, page.definition, page.at(), outcome.item_id, outcome.etag, base, wrote=Provenance.PUSH)
     page.settle(work, entry, counted(act), marks=(*_stray_marks(page, act, outcome), *_second_look(page, work)))

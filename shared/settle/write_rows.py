@@ -25,6 +25,7 @@ from shared.core.errors import (
 from shared.core.ids import RowVersion
 from shared.core.ledger import EntryState, Intent, Provenance
 from shared.core.mapping import row_values
+from shared.core.paused import without
 from shared.core.reconcile import Side
 from shared.core.runs import RunCounts
 from shared.core.source import Busy, InsertRow, Moved, Row, RowOutcome, UpdateRow, Wrote
@@ -74,7 +75,7 @@ def _require_columns(page: PageState) -> None:
     """A column that somebody removed, or made of another type, shows in every item as a value that is missing."""
     definition = page.definition
     try:
-        found = page.tools.lists.drift(definition.target, definition.fields)
+        found = page.tools.lists.drift(definition.target, [m for m in definition.fields if m.paused is None])
     except Throttled as throttled:
         page.wait = throttled.retry_after or 1.0
         return
@@ -276,7 +277,8 @@ def _landed(page: PageState, act: RowAct, intent: Intent, row: Row | None, half:
     work.counts += RunCounts(
         rows_inserted=int(act.step is RowStep.INSERT), rows_updated=int(act.step is RowStep.UPDATE)
     )
-    work.base = {**(work.base or {}), **intent.digests}
+    agreed = without(work.base, page.definition.paused) if act.step is RowStep.INSERT else work.base or {}
+    work.base = {**agreed, **intent.digests}
     work.state, work.row = EntryState.SETTLED, row
     work.quarrels = work.quarrels or _altered(page, intent, row)
     half.written.append(work)
