@@ -16,7 +16,7 @@ from shared.settle import page
 from tests.mutants.mutant import Apply, Mutant
 from tests.mutants.patches import in_metastore, put
 
-RENAMES = "tests/settle/test_renames.py::test_"
+RENAMES = "tests/settle/renames/"
 
 
 def _followed(change: Any) -> Apply:
@@ -72,13 +72,13 @@ KEYS = (
         "rename_believed",
         "A rename is carried out although its former row is there",
         _followed(_former_is_gone),
-        directed=RENAMES + "a_new_row_under_the_former_key_keeps_the_item_of_that_key",
+        directed=RENAMES + "test_made_anew.py::test_a_new_row_under_the_former_key_keeps_the_item_of_that_key",
     ),
     Mutant(
         "rename_takes_any_heir",
         "An entry goes over although the new row has an item",
         _any_heir,
-        directed=RENAMES + "a_new_key_that_has_an_item_already_keeps_its_own",
+        directed=RENAMES + "test_made_anew.py::test_a_new_key_that_has_an_item_already_keeps_its_own",
     ),
     Mutant(
         "rename_takes_row_writes",
@@ -90,25 +90,28 @@ KEYS = (
         "rename_not_waited_for",
         "A row that is gone again is settled before the message with its next key can have come",
         put(store, "FRESH", timedelta(0)),
-        directed=RENAMES + "a_key_that_has_changed_on_before_the_first_change_is_settled_keeps_the_item",
+        directed=RENAMES
+        + "test_made_anew.py::test_a_key_that_has_changed_on_before_the_first_change_is_settled_keeps_the_item",
     ),
     Mutant(
         "rename_under_claims",
         "An entry goes over while somebody is at work on it",
         _followed(_nobody_holds),
-        directed=RENAMES + "while_somebody_else_is_at_work_on_one_key_the_other_waits[the former key]",
+        directed=RENAMES
+        + "test_other_workers.py::test_while_somebody_else_is_at_work_on_one_key_the_other_waits[the former key]",
     ),
     Mutant(
         "rename_leaves_claims",
         "Whoever wakes up after its lease still holds a row whose entry has gone over",
         in_metastore("renames", "take_away", ("set claim = null, claimed_until = null", "set claim = b.claim")),
-        directed=RENAMES + "a_worker_whose_lease_is_over_can_write_nothing_about_a_key_that_has_changed[the new key]",
+        directed=RENAMES
+        + "test_other_workers.py::test_a_worker_whose_lease_is_over_can_write_nothing_about_a_key_that_has_changed[the new key]",
     ),
     Mutant(
         "rename_not_looked_at",
         "What the ledger has of an item is believed after its row got another key",
         _handed(lambda former, buried, handed: (buried, replace(handed, etag=former.etag))),
-        directed=RENAMES + "a_row_whose_key_changes_keeps_its_item[push]",
+        directed=RENAMES + "test_stays.py::test_a_row_whose_key_changes_keeps_its_item[push]",
     ),
     Mutant(
         "rename_keeps_item",
@@ -119,18 +122,20 @@ KEYS = (
                 handed,
             )
         ),
-        directed=RENAMES + "a_row_whose_key_changes_keeps_its_item[push]",
+        directed=RENAMES + "test_stays.py::test_a_row_whose_key_changes_keeps_its_item[push]",
     ),
     Mutant(
         "rename_in_one_pass",
         "Entries get items before others have given them away",
         put(store, "without_item", lambda entry: entry),
-        directed=RENAMES + "a_key_that_gives_its_item_away_and_gets_another_one_that_stays_with_it[ABCD]",
+        directed=RENAMES
+        + "test_made_anew.py::test_a_key_that_gives_its_item_away_and_gets_another_one_that_stays_with_it[ABCD]",
     ),
     Mutant(
         "namesake_taken",
         "An item that is found by its key is the row's, whoever it stands for",
         put(page, "without_namesakes", lambda *_: None),
-        directed=RENAMES + "a_create_in_doubt_for_the_former_key_never_makes_a_ghost_of_another_rows_item",
+        directed=RENAMES
+        + "test_half_way.py::test_a_create_in_doubt_for_the_former_key_never_makes_a_ghost_of_another_rows_item",
     ),
 )

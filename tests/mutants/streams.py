@@ -18,7 +18,7 @@ from shared.poller.session import READ, Session
 from tests.mutants.mutant import Mutant
 from tests.mutants.patches import in_metastore, in_source, put
 
-POLLER = "tests/streams/test_poller.py::"
+STREAMS = "tests/streams/"
 BREAKS = "tests/streams/test_breaks.py::"
 MESSAGES = "tests/streams/test_messages.py::"
 
@@ -57,19 +57,20 @@ CHANGE_STREAMS = (
         "server_before_mark",
         "The server may forget before our own mark has moved",
         _server_first,
-        directed=POLLER + "test_a_poller_that_was_overtaken_confirms_nothing",
+        directed=STREAMS + "test_confirming.py::test_a_poller_that_was_overtaken_confirms_nothing",
     ),
     Mutant(
         "safe_before_sent",
         "What is on its way into the queue counts as being there",
         put(Outbox, "safe", _safe_once_put),
-        directed=POLLER + "test_nothing_is_confirmed_while_the_queue_is_away_and_everything_comes_when_it_is_back",
+        directed=STREAMS
+        + "test_confirming.py::test_nothing_is_confirmed_while_the_queue_is_away_and_everything_comes_when_it_is_back",
     ),
     Mutant(
         "left_undrained",
         "A poller that is stopped leaves what it has read",
         put(Session, "_drain", _nothing),
-        directed=POLLER + "test_a_poller_that_is_stopped_finishes_what_it_has_read",
+        directed=STREAMS + "test_confirming.py::test_a_poller_that_is_stopped_finishes_what_it_has_read",
     ),
     Mutant(
         "overtaken_moves_mark",
@@ -89,7 +90,7 @@ CHANGE_STREAMS = (
         "idle_log_kept",
         "The log of other tables is kept until one of ours changes",
         put(Gatherer, "idle", _nothing),
-        directed=POLLER + "test_log_of_other_tables_is_not_kept_for_us",
+        directed=STREAMS + "test_confirming.py::test_log_of_other_tables_is_not_kept_for_us",
     ),
     Mutant(
         "discontinuity_unseen",
@@ -150,18 +151,18 @@ CHANGE_STREAMS = (
         "throttle_unheard",
         "A throttled stream reads as much as there is",
         put(Session, "_at_once", lambda _: READ),
-        directed=POLLER + "test_a_throttled_stream_reads_no_faster_than_it_may",
+        directed=STREAMS + "test_wishes.py::test_a_throttled_stream_reads_no_faster_than_it_may",
     ),
     Mutant(
         "budget_unwatched",
         "Nobody looks at a slot that nobody reads",
         put(Streams, "_look_after", _nothing),
-        directed=POLLER + "test_while_the_poller_is_dead_the_tick_looks_at_the_budget",
+        directed=STREAMS + "test_slot_budget.py::test_while_the_poller_is_dead_the_tick_looks_at_the_budget",
     ),
     Mutant(
         "sql_for_ever",
         "A slot that is read by SQL is read by SQL as long as the poller lives",
         put(session, "STREAM_AGAIN", float("inf")),
-        directed=POLLER + "test_a_slot_read_by_sql_is_streamed_once_that_is_allowed",
+        directed=STREAMS + "test_poller.py::test_a_slot_read_by_sql_is_streamed_once_that_is_allowed",
     ),
 )

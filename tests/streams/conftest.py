@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.azurite import Azurite
+from shared.poller import session
 from tests.api.conftest import make_world, sharepoint, world  # noqa: F401  fixtures
 from tests.api.world import World
 from tests.streams.processes import Processes
@@ -33,3 +34,10 @@ def processes(world: World, azurite: Azurite) -> Iterator[Processes]:  # noqa: F
     found.may_replicate()
     yield found
     found.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source, the queue and the budget are looked at with every beat."""
+    monkeypatch.setattr(session, "CARE", 0.0)
+    monkeypatch.setattr(session, "BEAT", 0.05)

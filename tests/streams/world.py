@@ -14,10 +14,13 @@ from shared.core.ids import DefinitionId, InstanceId
 from shared.core.slots import SlotRecord
 from shared.engine.streams import QUEUE
 from shared.poller.poller import Poller
+from shared.process import SystemClock
 from tests.api.world import World
 from tests.fakes.queue import MemoryQueue
 
 SECONDS = 30.0
+CHANGED, GONE = "U", "D"
+"""What became of a key, as messages say it."""
 
 
 def until(holds: Callable[[], Any], what: object = None) -> Any:
@@ -173,3 +176,20 @@ class Streaming:
 def later(live: Streaming) -> None:
     """As if the runs there were had been a while ago: the next scan may start."""
     live.world.metastore("update syncbridge.sync_runs set queued_at = queued_at - interval '1 hour'")
+
+
+def beats(live: Streaming) -> bool:
+    """The poller has looked at everything twice since."""
+    for _ in range(2):
+        before = live.slot().heartbeat_at
+        until(lambda before=before: live.slot().heartbeat_at != before)
+    return True
+
+
+class MovableClock(SystemClock):
+    """The time, and what a test adds to it."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead

@@ -4,21 +4,16 @@ stand still and die, answers that get lost, people who edit and delete. Rows and
 
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from random import Random
 from typing import Any
 
-import psycopg
-import pytest
-
-from shared.adapters.metastore.migrations import migrate
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
 from shared.core.errors import Transient
 from shared.core.ids import ItemId, identity_of
 from tests.fakes.lists import lost_after, lost_before
-from tests.fixtures.postgres import Databases
-from tests.settle.test_renames import item_ids, on_record, told
+from tests.settle.renames.keys import emptied, item_ids, on_record, told
 from tests.settle.two_way import natural, quiet, see, two_way
 from tests.settle.world import World
 from tests.simulation.ground import PatientPerson
@@ -227,22 +222,6 @@ def play(world: World, seed: int, *, steps: int = STEPS) -> tuple[list[str], Pla
     if not found:
         quiet(world)
     return found, made
-
-
-def emptied(dsn: str) -> str:
-    with psycopg.connect(dsn, autocommit=True) as sql:
-        sql.execute(
-            "truncate syncbridge.sync_backlog, syncbridge.sync_renames, syncbridge.sync_ledger, syncbridge.conflicts,"
-            " syncbridge.run_tables, syncbridge.sync_definitions cascade"
-        )
-    return dsn
-
-
-@pytest.fixture(scope="module")
-def one_metastore(databases: Databases) -> Iterator[str]:
-    dsn = databases.create(databases.template("metastore", migrate))
-    yield dsn
-    databases.drop(dsn)
 
 
 def test_keys_that_change_under_every_mishap_lose_nothing_and_double_nothing(one_metastore: str):
