@@ -4,7 +4,8 @@ import pytest
 
 from shared.core.boundaries import Boundary
 from shared.usecases.steps import drive
-from tests.scenarios.case import Case, until
+from tests.scenarios.case import Case
+from tests.scenarios.works import until
 
 pytestmark = pytest.mark.slow
 

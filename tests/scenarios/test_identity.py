@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.scenarios.case import CITY, DAY, NAME, NUMBERED, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import CITY, DAY, NAME, NUMBERED
 
 pytestmark = pytest.mark.slow
 

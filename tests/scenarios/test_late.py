@@ -7,7 +7,8 @@ import pytest
 
 from shared.captures import watermark
 from shared.core.definition import ChangeDetection
-from tests.scenarios.case import CITY, DAY, KEY, NAME, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import CITY, DAY, KEY, NAME
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.definition import ConflictPolicy
-from tests.scenarios.case import CITY, KEY, NAME, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import CITY, KEY, NAME
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,8 @@ import pytest
 
 from shared.core.definition import FieldKind
 from shared.core.draft import DraftField
-from tests.scenarios.case import AGE, KEY, NAME, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import AGE, KEY, NAME
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,8 @@ import pytest
 
 from shared.core.definition import FieldKind
 from shared.core.draft import DraftField
-from tests.scenarios.case import KEY, Maker
+from tests.scenarios.case import Maker
+from tests.scenarios.staff import KEY
 
 pytestmark = pytest.mark.slow
 

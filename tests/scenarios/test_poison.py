@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.scenarios.case import DAY, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import DAY
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,8 @@ import pytest
 from shared.core.boundaries import Boundary
 from shared.core.definition import LeftScope
 from shared.usecases.steps import drive
-from tests.scenarios.case import Case, Maker, until
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.works import until
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.scenarios.case import AGE, CITY, KEY, NAME, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import AGE, CITY, KEY, NAME
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ import pytest
 
 from shared.core.definition import FieldKind
 from shared.core.draft import DraftField
-from tests.scenarios.case import CITY, KEY, NAME, Case, Maker
+from tests.scenarios.case import Case, Maker
+from tests.scenarios.staff import CITY, KEY, NAME
 
 pytestmark = pytest.mark.slow
 

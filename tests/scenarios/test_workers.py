@@ -14,8 +14,9 @@ import pytest
 from shared.core.boundaries import Boundary
 from shared.core.errors import Transient
 from shared.usecases.steps import drive
-from tests.scenarios.case import Case, until
+from tests.scenarios.case import Case
 from tests.scenarios.theatre import LEASE
+from tests.scenarios.works import until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

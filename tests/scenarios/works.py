@@ -15,6 +15,8 @@ from shared.engine import Engine
 from shared.settle.job import Job, PageResult, Tools
 from shared.settle.page import settle_page
 
+Steps = Generator[Boundary, None, Any]
+
 
 class Works:
     def __init__(self, engine: Engine, definition: DefinitionId) -> None:
@@ -66,3 +68,12 @@ class Works:
             backlog=stores.backlog,
             holds=stores.holds,
         )
+
+
+def until(steps: Steps, boundary: Boundary, nth: int = 1) -> None:
+    """The worker goes on up to the nth time that it passes `boundary`, and stands still there."""
+    for passed in steps:
+        nth -= passed is boundary
+        if nth == 0:
+            return
+    raise AssertionError(f"the worker never passed {boundary}")
