@@ -15,6 +15,7 @@ from shared.core.catalog import (
     KnownSite,
     SharePointConnection,
 )
+from shared.core.days import DayColumn
 from shared.core.definition import DefinitionState, SourceSpec
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.list_columns import ListColumn
@@ -264,8 +265,11 @@ class SharePointAdmin(Protocol):
 
     def columns(self, site_id: SiteId, list_id: ListId) -> Sequence[ListColumn]: ...
 
-    def check_rights(self, site_id: SiteId, list_id: ListId | None = None) -> tuple[Problem, ...]:
-        """With `list_id`, writing is tried there where no list can be made."""
+    def check_rights(
+        self, site_id: SiteId, list_id: ListId | None = None, days: DayColumn | None = None
+    ) -> tuple[Problem, ...]:
+        """With `list_id`, writing is tried there where no list can be made; with `days`, a column of that list, also whether
+        the site has that zone."""
 
     def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList: ...
 

@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
-from shared.core.definition import DefinitionState
+from shared.core.days import DayColumn
+from shared.core.definition import DefinitionState, FieldKind
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
@@ -195,9 +197,15 @@ def set_state(
         if source is not None:
             problems += source.check(source_spec(record), needs_of(record))
         if sharepoint is not None:
-            problems += sharepoint.check_rights(record.target.site_id, record.target.list_id)
+            problems += sharepoint.check_rights(record.target.site_id, record.target.list_id, _days(record))
         _refuse(record.name, problems)
     return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
+
+
+def _days(record: DefinitionRecord) -> DayColumn | None:
+    """A column that keeps days, if there is one: what it keeps depends on the site's zone."""
+    names = [mapping.target_column_name for mapping in record.fields if mapping.kind is FieldKind.DATE]
+    return DayColumn(name=names[0], zone=ZoneInfo(record.draft.site_zone)) if names else None
 
 
 def _as_the_list_is(

@@ -78,6 +78,22 @@ def test_activation_names_the_right_that_is_missing_at_the_source(world: World) 
     assert world.get(f"/sync-definitions/{definition}")["state"] == "DRAFT"
 
 
+def test_activation_names_the_zone_that_is_not_the_sites(world: World) -> None:
+    world.sql("alter table app.things add column due date")
+    fields = [{"source_column_name": "name", "target_column_name": "Title"}, {"source_column_name": "due"}]
+    definition = world.define(field_mappings=fields, site_zone="Asia/Tokyo")["id"]
+    world.post(f"/sync-definitions/{definition}/provision")
+
+    problem = world.refused("POST", f"/sync-definitions/{definition}/activate", {}, status=422)
+
+    assert (
+        "days begin at 23:00 UTC in January and at 22:00 UTC in July, and in Asia/Tokyo they do not"
+        in problem["detail"]
+    )
+    world.change(definition, site_zone="Europe/Berlin")
+    assert world.post(f"/sync-definitions/{definition}/activate")["state"] == "ACTIVE"
+
+
 def test_a_definition_without_a_list_is_not_activated_and_a_draft_does_not_run(world: World) -> None:
     definition = world.define()["id"]
 

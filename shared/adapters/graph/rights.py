@@ -4,15 +4,19 @@ from dataclasses import replace
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.answers import Answer, member
-from shared.adapters.graph.client import RU_WRITE, GraphClient, Request
+from shared.adapters.graph.client import RU_SINGLE_READ, RU_WRITE, GraphClient, Request
 from shared.adapters.graph.sites import list_id_of, raw_lists, text_of
 from shared.adapters.graph.verdicts import item_id_of
+from shared.core.days import DayColumn, probes, zone_problem
 from shared.core.errors import Doubt, GraphUnavailable, ListGone, PermissionMissing
 from shared.core.ids import ListId, SiteId
 from shared.core.problems import Problem, Severity
+from shared.core.values.moments import instant_of
 
 PROBE_LIST = "SyncBridge rights check"
 """Made and deleted within the check; one that a killed check left behind is used again and deleted."""
+_DAY = "Day"
+"""Its date-only column."""
 
 _GRANT = (
     "with Sites.Selected, an administrator's grant of the role '{role}' on this site (POST /sites/{{id}}/permissions)"
@@ -22,19 +26,23 @@ WRITE_REMEDY = f"Sites.ReadWrite.All, or {_GRANT.format(role='write')}"
 MANAGE_REMEDY = f"Sites.Manage.All, or {_GRANT.format(role='manage')}"
 
 
-def check_rights(client: GraphClient, site_id: SiteId, list_id: ListId | None = None) -> tuple[Problem, ...]:
-    """The rights that are missing, each with the permission or grant that gives it; about 10 RU.
+def check_rights(
+    client: GraphClient, site_id: SiteId, list_id: ListId | None = None, days: DayColumn | None = None
+) -> tuple[Problem, ...]:
+    """The rights that are missing, each with the permission or grant that gives it; about 10 RU, 15 with `days`.
 
     Reading is tried on the site's lists; managing by making a list; writing by making and deleting an item in that list,
-    or in `list_id` when no list could be made. Raises Throttled, GraphUnavailable, ConfigurationError.
+    or in `list_id` when no list could be made. `days`: a column of `list_id`; whether the site has its zone is tried with
+    the same item. Raises Throttled, GraphUnavailable, ConfigurationError.
     """
-    return _Check(client, site_id).run(list_id)
+    return _Check(client, site_id, days).run(list_id)
 
 
 class _Check:
-    def __init__(self, client: GraphClient, site_id: SiteId) -> None:
+    def __init__(self, client: GraphClient, site_id: SiteId, days: DayColumn | None) -> None:
         self._client = client
         self._site = site_id
+        self._days = days
 
     def run(self, list_id: ListId | None) -> tuple[Problem, ...]:
         try:
@@ -47,8 +55,8 @@ class _Check:
                 _missing("manage", "may not make lists or columns at this site", MANAGE_REMEDY),
                 severity=Severity.WARNING,  # a list that is provisioned already does without
             )
-            return (manage, *self._written(list_id))
-        problems = self._written(made)
+            return (manage, *self._written(list_id, self._days))
+        problems = self._written(made, None if self._days is None else replace(self._days, name=_DAY))
         self._drop(made)
         return problems
 
@@ -59,11 +67,12 @@ class _Check:
         return None
 
     def _made(self) -> ListId | None:
-        body = {"displayName": PROBE_LIST, "list": {"template": "genericList"}}
+        day = {"name": _DAY, "dateTime": {"displayAs": "standard", "format": "dateOnly"}}
+        body = {"displayName": PROBE_LIST, "list": {"template": "genericList"}, "columns": [day]}
         answer = self._send("POST", urls.lists(self._site), body)
         return None if answer.status == 403 else list_id_of(self._client.expect(answer))
 
-    def _written(self, list_id: ListId | None) -> tuple[Problem, ...]:
+    def _written(self, list_id: ListId | None, days: DayColumn | None) -> tuple[Problem, ...]:
         if list_id is None:
             return (
                 Problem(
@@ -81,12 +90,27 @@ class _Check:
         item_id = item_id_of(member(self._client.expect(answer), "id"))
         if item_id is None:
             raise GraphUnavailable("Graph made an item without an id.", code="bad_answer")
-        answer = self._send("DELETE", urls.item(self._site, list_id, item_id), None)
+        item = urls.item(self._site, list_id, item_id)
+        problem = None if days is None else self._zone(item, days)
+        answer = self._send("DELETE", item, None)
         if answer.status == 403:
             return (missing,)
         if answer.status != 404:
             self._client.expect(answer)
-        return ()
+        return () if problem is None else (problem,)
+
+    def _zone(self, item: urls.Address, days: DayColumn) -> Problem | None:
+        kept = {}
+        for written in probes(self._client.clock.now().year):
+            body = {days.name: written.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            self._client.expect(self._send("PATCH", item.below("fields"), body))
+            # Answers to writes show dates of another zone now and then; a reading does not.
+            shown = member(self._client.expect(self._send("GET", item.below("fields"), None)), days.name)
+            read = instant_of(shown) if isinstance(shown, str) else None
+            if read is None:
+                raise GraphUnavailable("Graph shows no date where one was written.", code="bad_answer")
+            kept[written] = read
+        return zone_problem(days.zone, kept)
 
     def _drop(self, list_id: ListId) -> None:
         answer = self._send("DELETE", urls.list_of(self._site, list_id), None)
@@ -94,7 +118,9 @@ class _Check:
             self._client.expect(answer)
 
     def _send(self, method: str, address: urls.Address, body: object) -> Answer:
-        request = Request(method=method, address=address, action="graph.rights", ru=RU_WRITE, body=body, writes=True)
+        reads = method == "GET"
+        ru = RU_SINGLE_READ if reads else RU_WRITE
+        request = Request(method=method, address=address, action="graph.rights", ru=ru, body=body, writes=not reads)
         try:
             return self._client.send(request)
         except Doubt as doubt:

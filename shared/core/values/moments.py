@@ -2,7 +2,8 @@
 
 Times are UTC with whole seconds, because that is what reads give back. A timestamp without time zone is taken as UTC. A
 date-only column stores midnight of the date in the site's time zone and shows it in UTC
-(https://github.com/microsoftgraph/microsoft-graph-docs/issues/13168).
+(https://github.com/microsoftgraph/microsoft-graph-docs/issues/13168). Under another zone it would be read as the day before,
+so what is no midnight is refused.
 """
 
 import re
@@ -27,11 +28,11 @@ _CANONICAL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _CANONICAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 _NOON = time(12)
-_SLACK = timedelta(hours=2)
+_SLACK, _DOUBLE_SLACK = timedelta(hours=2), time(4)
 """SharePoint's time zones are Windows', without the history of ours: its midnight may be ours give or take an hour."""
 
 
-def _instant(text: str) -> datetime | None:
+def instant_of(text: str) -> datetime | None:
     """The UTC second that a time lies in: fractions are cut, a missing offset means UTC. None: not a time."""
     found = _MOMENT.fullmatch(text)
     if found is None:
@@ -48,7 +49,7 @@ def _printed(instant: datetime) -> str:
 
 
 def time_from_row(field: FieldMapping, text: str) -> Canonical:
-    instant = _instant(text)
+    instant = instant_of(text)
     if instant is None or not _FIRST <= instant.year <= _LAST:
         raise unfit_for_list(
             field, f"a time in the years {_FIRST} to {_LAST}, not infinite; map it to TEXT to keep others"
@@ -92,7 +93,26 @@ def date_to_row(field: FieldMapping, value: Canonical) -> str:
 
 def date_from_item(field: FieldMapping, fields: ItemFields, zone: tzinfo) -> Canonical:
     instant = _read(field, fields)
-    return None if instant is None else (instant.astimezone(zone) + _SLACK).date().isoformat()
+    if instant is None:
+        return None
+    day = day_shown(instant, zone)
+    if day is None:
+        raise unfit_for_row(
+            field,
+            f"midnight of a day in the site's time zone; this is none in {zone}: set site_zone to the site's own, or, if the "
+            "column was one of date and time, choose the day again",
+        )
+    return day.isoformat()
+
+
+def day_shown(instant: datetime, zone: tzinfo) -> date | None:
+    """The day that a date-only column stands for. None: it is no midnight there, give or take the slack, nor the noon that
+    `date_to_item` writes, which nobody promises to be made midnight."""
+    local = instant.astimezone(zone)
+    eased = local + _SLACK
+    if local.time() == _NOON or eased.time() <= _DOUBLE_SLACK:
+        return eased.date()
+    return None
 
 
 def date_to_item(field: FieldMapping, value: Canonical, zone: tzinfo) -> str:
@@ -117,7 +137,7 @@ def _read(field: FieldMapping, fields: ItemFields) -> datetime | None:
     value = fields.get(field.target_column_name)
     if value is None:
         return None
-    instant = _instant(value) if isinstance(value, str) else None
+    instant = instant_of(value) if isinstance(value, str) else None
     if instant is None or not _FIRST - 1 <= instant.year <= _LAST + 1:
         raise unfit_for_row(
             field, "a time as 2026-01-31T12:00:00Z: the list column is of another type than the mapping says"

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,11 +15,13 @@ from shared.adapters.graph.rights import PROBE_LIST
 from shared.adapters.graph.sites import team_site
 from shared.adapters.graph.subscriptions import Subscriptions
 from shared.core.catalog import Health
+from shared.core.days import DayColumn, probes, zone_problem
 from shared.core.definition import FieldKind
 from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SyncError
 from shared.core.problems import Severity
+from shared.core.provisioning import ColumnPlan
 from shared.core.watching import LIFE, MAX_LIFE
-from tests.integration.graph.rig import CONNECTION, READER, SELECTED, SYNC, TENANT, RealClock, Rig, plan
+from tests.integration.graph.rig import COLUMNS, CONNECTION, READER, SELECTED, SYNC, TENANT, RealClock, Rig, plan
 
 HOST = "https://contoso.sharepoint.com"
 
@@ -152,6 +155,41 @@ def test_a_reader_lacks_managing_and_with_a_list_writing(rig: Rig) -> None:
 def test_a_site_that_was_not_granted_lacks_reading(rig: Rig) -> None:
     (problem,) = admin(rig, SELECTED).check_rights(rig.sites["/sites/sales"])
     assert problem.code == "read_right_missing"
+
+
+@pytest.mark.parametrize(
+    ("site", "zone", "begins"),
+    [
+        ("Europe/Berlin", "Europe/Berlin", None),
+        ("America/Los_Angeles", "America/Los_Angeles", None),
+        ("Asia/Kolkata", "UTC", "at 18:30 UTC in January and at 18:30 UTC in July"),
+        ("Europe/Berlin", "America/Los_Angeles", "at 23:00 UTC in January and at 22:00 UTC in July"),
+        ("Pacific/Fiji", "UTC", "at 12:00 UTC in January and at 12:00 UTC in July"),
+    ],
+)
+def test_a_zone_that_is_not_the_sites_is_found_out_by_what_becomes_of_two_days(
+    rig: Rig, site: str, zone: str, begins: str | None
+) -> None:
+    only_writes = [{"client_id": SELECTED[0], "roles": ["write"]}]
+    rig.ask(
+        "POST", "tenants", {"id": TENANT, "sites": [{"path": "/sites/hr", "timezone": site, "grants": only_writes}]}
+    )
+    column = ColumnPlan(name="due", display_name="Due", kind=FieldKind.DATE)
+    made = rig.provisioner().provision(plan(*COLUMNS, column))
+    for app in (SYNC, SELECTED):
+        problems = admin(rig, app).check_rights(
+            rig.site, made.list_id, DayColumn(name=column.name, zone=ZoneInfo(zone))
+        )
+        found = [one for one in problems if one.code == "site_zone"]
+        assert [one.severity for one in found] == ([] if begins is None else [Severity.ERROR])
+        assert all(begins in one.message and zone in one.message for one in found)
+    assert not left_over(rig)
+    assert rig.rows(made.list_id) == []
+
+
+def test_a_list_that_keeps_times_as_they_are_written_says_nothing_about_the_zone() -> None:
+    written = probes(2026)
+    assert zone_problem(ZoneInfo("Asia/Tokyo"), dict(zip(written, written, strict=True))) is None
 
 
 def test_a_check_that_was_killed_is_cleaned_up_by_the_next(rig: Rig) -> None:

@@ -25,6 +25,7 @@ from shared.core.values.time_forms import (
     zoned_timestamp_text,
 )
 from tests.unit.core.make import a_field, a_type
+from tests.unit.core.sharepoint_storage import stored
 
 
 @pytest.mark.parametrize(
@@ -325,8 +326,22 @@ def test_times_are_cut_to_the_second_and_never_rounded_up():
 def test_a_date_is_sent_as_noon_and_read_from_a_midnight_that_is_an_hour_off():
     field, berlin = a_field(FieldKind.DATE, "date"), ZoneInfo("Europe/Berlin")
     assert to_item(field, "2024-03-31", berlin) == {"Col": "2024-03-31T10:00:00Z"}
-    for stored in ("2024-03-30T22:00:00Z", "2024-03-30T23:00:00Z", "2024-03-31T00:00:00Z", "2024-03-31T19:30:00Z"):
-        assert from_item(field, {"Col": stored}, berlin) == "2024-03-31"
+    for shown in ("2024-03-30T22:00:00Z", "2024-03-30T23:00:00Z", "2024-03-31T00:00:00Z", "2024-03-31T10:00:00Z"):
+        assert from_item(field, {"Col": shown}, berlin) == "2024-03-31"
+
+
+@pytest.mark.parametrize("site", ["Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney", "America/Los_Angeles"])
+def test_a_date_of_a_site_that_has_another_zone_than_was_set_is_refused_and_not_read_as_another_day(site):
+    field = a_field(FieldKind.DATE, "date")
+    shown = stored(field, to_item(field, "2026-07-10", UTC), ZoneInfo(site))
+    assert from_item(field, shown, ZoneInfo(site)) == "2026-07-10"
+    with pytest.raises(Unrepresentable, match="site_zone"):
+        from_item(field, shown, ZoneInfo("UTC"))
+
+
+def test_a_time_of_day_in_a_date_only_column_is_refused():
+    with pytest.raises(Unrepresentable, match="midnight of a day"):
+        from_item(a_field(FieldKind.DATE, "date"), {"Col": "2024-03-31T19:30:00Z"}, ZoneInfo("Europe/Berlin"))
 
 
 def test_numbers_are_compared_at_fifteen_digits_and_whole_ones_exactly():
