@@ -279,6 +279,32 @@ def test_a_date_stays_its_date_both_ways_in_every_zone(dated: Case):
     case.golden()
 
 
+def test_a_day_that_was_chosen_under_another_zone_of_the_site_is_set_aside_and_not_taken_for_the_day_before(
+    new_case: Maker,
+):
+    case = new_case(TIMES, zone="Europe/Berlin", fields=(NAME, field("born"), KEY))
+    for key in (1, 2):
+        case.user_inserts(key, name="Ann", born="2024-07-10")
+    case.push()
+    case.pull()
+    case.theatre.change_site(case.site, timezone="Asia/Tokyo")
+    case.person_edits("1", born="2024-07-12")
+    case.person_edits("2", name="Anna")
+    case.pull()
+    assert case.sql("select name, born::text from public.staff order by id") == [
+        ("Ann", "2024-07-10"),
+        ("Anna", "2024-07-10"),
+    ]
+    assert parked(case) == ["1"]
+    assert "set site_zone to the site's own" in case.explanations()[0]
+    case.theatre.change_site(case.site, timezone="Europe/Berlin")
+    case.person_edits("1", born="2024-07-12")
+    case.pull()
+    assert case.sql("select born::text from public.staff where id = 1") == [("2024-07-12",)]
+    case.quiet()
+    case.golden()
+
+
 def test_times_around_a_change_of_the_clocks_keep_their_instant(dated: Case):
     case = dated
     case.sql(
