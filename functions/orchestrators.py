@@ -12,13 +12,23 @@ from typing import Any
 import azure.durable_functions as df
 
 from functions import names
-from functions.messages import Failure, RunEnd, RunOrder, StepAnswer
+from functions.messages import Failure, Message, RunEnd, RunOrder, StepAnswer
 from shared.core.errors import Disposition
 
 blueprint = df.Blueprint()
 
 Context = Any
 Tasks = Generator[Any, Any, Any]
+_LOST = StepAnswer(
+    failure=Failure(
+        code="activity_lost",
+        message="the host ended an activity before it could answer: it took longer than functionTimeout, or its process"
+        " ended (out of memory, say): see the host's log",
+        disposition=Disposition.RETRY,
+    )
+)
+"""Of an activity that failed. Ours answer with their failures as data, so it was ended from outside, and others of its
+process with it; each can be done again, whatever it had done."""
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=names.SYNC_RUN)
@@ -65,13 +75,14 @@ def _read_list(context: Context, order: RunOrder, workers: int) -> Generator[Any
 def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
     failures, looks = order.failures, 0
     for lap in range(1, names.CONTINUE_AS_NEW_LAPS + 1):
-        answers: list[StepAnswer] = []
-        raw = yield context.task_all(
-            [
-                context.call_activity(names.SETTLE_BACKLOG, order.model_copy(update={"worker": n}).to_json())
-                for n in range(workers)
-            ]
-        )
+        asked = [
+            context.call_activity(names.SETTLE_BACKLOG, order.model_copy(update={"worker": n}).to_json())
+            for n in range(workers)
+        ]
+        try:
+            raw = yield context.task_all(asked)
+        except Exception:  # what the others came to is in the metastore
+            raw = [_LOST.to_json()]
         answers = [StepAnswer.model_validate(answer) for answer in raw]
         final = _worst(answers)
         if final is not None:
@@ -101,12 +112,20 @@ def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
 def _step(context: Context, activity: str, order: RunOrder) -> Generator[Any, Any, StepAnswer]:
     """One activity, again after a wait while its failure is one that time may mend."""
     for attempt in range(names.RETRIES + 1):
-        answer = StepAnswer.model_validate((yield context.call_activity(activity, order.to_json())))
+        answer = yield from _call(context, activity, order)
         failure = answer.failure
         if failure is None or failure.disposition != Disposition.RETRY or attempt == names.RETRIES:
             return answer
         yield _timer(context, _wait_of(answer, attempt + 1))
     raise AssertionError("unreachable")
+
+
+def _call(context: Context, activity: str, payload: Message) -> Generator[Any, Any, StepAnswer]:
+    try:
+        answer = yield context.call_activity(activity, payload.to_json())
+    except Exception:
+        return _LOST
+    return StepAnswer.model_validate(answer)
 
 
 def _finish(
@@ -116,7 +135,7 @@ def _finish(
     end = RunEnd(definition=order.definition, run=order.run, failure=last.failure, held=last.held, patient=patient)
     answer = StepAnswer()
     for attempt in range(names.RETRIES + 1):
-        answer = StepAnswer.model_validate((yield context.call_activity(names.FINISH_RUN, end.to_json())))
+        answer = yield from _call(context, names.FINISH_RUN, end)
         if answer.failure is None or answer.failure.disposition != Disposition.RETRY:
             return answer
         yield _timer(context, _wait_of(answer, attempt + 1))

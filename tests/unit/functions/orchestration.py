@@ -21,7 +21,8 @@ def failed(disposition: Disposition, *, code: str = "why", retry_after: float | 
     return StepAnswer(failure=Failure(code=code, message="in words", disposition=disposition, retry_after=retry_after))
 
 
-Script = dict[str, list[StepAnswer] | Callable[[int], StepAnswer]]
+Script = dict[str, list[StepAnswer | Exception] | Callable[[int], StepAnswer]]
+"""Exception: the host says that the activity failed."""
 
 
 @dataclass
@@ -38,16 +39,16 @@ class Context:
     def get_input(self) -> dict[str, Any]:
         return self.order.to_json()
 
-    def call_activity(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def call_activity(self, name: str, payload: dict[str, Any]) -> dict[str, Any] | Exception:
         self.done.append((name, payload))
         count = self.asked.get(name, 0)
         self.asked[name] = count + 1
         answers = self.script.get(name, [DONE])
         answer = answers(count) if callable(answers) else answers[min(count, len(answers) - 1)]
-        return answer.to_json()
+        return answer if isinstance(answer, Exception) else answer.to_json()
 
-    def task_all(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return tasks
+    def task_all(self, tasks: list[dict[str, Any] | Exception]) -> list[dict[str, Any] | Exception] | Exception:
+        return next((task for task in tasks if isinstance(task, Exception)), tasks)
 
     def create_timer(self, fire_at: datetime) -> datetime:
         self.done.append(("wait", (fire_at - self.current_utc_datetime).total_seconds()))
@@ -75,7 +76,8 @@ def play(script: Script, *, longest: int = 500, **order: Any) -> Context:
     answer: Any = None
     for _ in range(longest):
         try:
-            yielded = generator.send(answer)  # type: ignore[attr-defined]
+            thrown = isinstance(answer, Exception)
+            yielded = generator.throw(answer) if thrown else generator.send(answer)  # type: ignore[attr-defined]
         except StopIteration:
             return context
         if isinstance(yielded, datetime):

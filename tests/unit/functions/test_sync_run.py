@@ -77,6 +77,30 @@ def test_a_failure_that_lasts_ends_the_run_after_a_bounded_number_of_tries(step)
     assert ended(context).failure == RETRY.failure
 
 
+@pytest.mark.parametrize("step", [BEGIN, CAPTURE, SETTLE, FINISH])
+def test_an_activity_that_the_host_ended_is_tried_again(step):
+    """As when it ran over functionTimeout, or its process ran out of memory."""
+    good = GO if step == BEGIN else DONE
+    context = play({step: [TimeoutError("Timeout value of 00:10:00 exceeded"), good]})
+    assert context.waits == [2.0]
+    assert context.steps.count(step) == 2
+    assert RunEnd.model_validate(context.of(FINISH)[-1]).failure is None
+
+
+def test_one_worker_that_the_host_ended_has_all_of_them_settle_again():
+    answers = [DONE, TimeoutError("ended"), DONE, DONE, DONE, DONE]
+    context = play({BEGIN: [StepAnswer(workers=3)], SETTLE: answers})
+    assert context.steps.count(SETTLE) == 6
+    assert ended(context).failure is None
+
+
+def test_an_activity_that_the_host_ends_again_and_again_ends_the_run_with_its_reason():
+    failure = ended(play({CAPTURE: [MemoryError("again")]})).failure
+    assert failure is not None
+    assert failure.code == "activity_lost"
+    assert "functionTimeout" in failure.message
+
+
 def test_a_finish_that_fails_for_good_ends_too():
     context = play({FINISH: [RETRY]})
     assert context.steps.count(FINISH) == names.RETRIES + 1
