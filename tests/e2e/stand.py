@@ -1,10 +1,14 @@
 """A running stack for the tests of the whole: its host can be killed and started again."""
 
+import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+import psycopg
 
 from infra.local.demo import setup
 from infra.local.demo.http import Api
@@ -24,6 +28,16 @@ SETTINGS = {
     # A message that failed comes again at once.
     "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00",
 }
+WAITING = """
+    create function syncbridge.wait() returns trigger language plpgsql as $$
+    begin
+        perform pg_advisory_xact_lock_shared(77);
+        return new;
+    end $$;
+    create trigger wait before {when} execute function syncbridge.wait();
+"""
+BEFORE_THE_WRITE = "insert or update on syncbridge.sync_ledger for each row when (new.intents <> '[]')"
+AFTER_THE_WRITE = "update on syncbridge.sync_ledger for each row when (old.intents <> '[]' and new.intents = '[]')"
 
 
 @dataclass
@@ -55,6 +69,38 @@ class Running:
         host = start_host(self.stack.state, {**self.stack.settings, **settings}, self.options)
         self.supervisor.add(host)
         self.stack = replace(self.stack, host=host)
+
+    @contextmanager
+    def short_of_time(self) -> Iterator[Callable[[str], int]]:
+        """A host that gives a function three seconds; how many invocations of one it has ended for that."""
+        self.kill_host()
+        log = self.stack.state.directory / "host.log"
+        there = log.stat().st_size
+        self.start_host(AzureFunctionsJobHost__functionTimeout="00:00:03", SYNCBRIDGE_ACTIVITY_SECONDS="1")
+
+        def ended(function: str) -> int:
+            with log.open("rb") as text:
+                text.seek(there)
+                return len(re.findall(rf'invocation\.timeout function="{function}"'.encode(), text.read()))
+
+        try:
+            yield ended
+        finally:
+            self.kill_host()
+            self.start_host()
+
+    @contextmanager
+    def held(self, when: str) -> Iterator[psycopg.Connection]:
+        """Whoever is about to change the ledger so waits for a lock, until it is given up (`commit`) or the block ends."""
+        dsn = self.stack.server.dsn("syncbridge")
+        with psycopg.connect(dsn, autocommit=True) as admin, psycopg.connect(dsn) as holder:
+            holder.execute("select pg_advisory_xact_lock(77)")
+            admin.execute(WAITING.format(when=when).encode())
+            try:
+                yield holder
+            finally:
+                holder.rollback()
+                admin.execute("drop function syncbridge.wait() cascade")
 
     def tick(self) -> None:
         """The schedule tick, now; back when it is done."""

@@ -1,4 +1,4 @@
-"""A push through the Functions host, with the host killed on the way."""
+"""A push through the Functions host, with the host killed on the way, or the run's activities by the host."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,13 +11,15 @@ import pytest
 
 from infra.local.demo import setup
 from infra.local.demo.acts.push import push
-from infra.local.demo.work import difference
+from infra.local.demo.work import Work, difference
 from infra.local.sharepoint import SITE_ZONE
-from tests.e2e.stand import ROWS, Running, defined
+from tests.e2e.stand import AFTER_THE_WRITE, ROWS, Running, defined
+from tests.host.running import until
 
 pytestmark = pytest.mark.slow
 
-EXECUTION_STARTED, EXECUTION_COMPLETED, TASK_SCHEDULED, TASK_COMPLETED, TIMER_CREATED, TIMER_FIRED = 0, 1, 4, 5, 10, 11
+EXECUTION_STARTED, EXECUTION_COMPLETED, TASK_SCHEDULED, TASK_COMPLETED, TASK_FAILED = 0, 1, 4, 5, 6
+TIMER_CREATED, TIMER_FIRED = 10, 11
 
 
 def of(history: Sequence[dict[str, Any]], kind: int) -> list[dict[str, Any]]:
@@ -91,6 +93,28 @@ def test_a_push_whose_host_is_killed_between_and_inside_activities_ends_equal_wi
     assert [len(of(history, kind)) for kind in (EXECUTION_STARTED, EXECUTION_COMPLETED)] == [1, 1]
     assert len(of(history, TIMER_CREATED)) == len(of(history, TIMER_FIRED))
 
+    equal_and_quiet(running, work, definition, ready)
+
+
+def test_an_activity_that_runs_over_its_time_after_its_writes_is_done_again_by_the_same_run(roomy):
+    """The thread that the host gave up goes on once the lock is free: what it does still lands."""
+    work = roomy.work()
+    definition = defined(roomy, work, name="Slow", list_name="Slow")
+    ready = setup.provision(work, definition)
+
+    with roomy.short_of_time() as ended, roomy.held(AFTER_THE_WRITE) as lock:
+        started = work.api.post(f"/ops/sync/{definition}", direction="push")
+        until(lambda: ended("settle_backlog"))
+        lock.commit()
+        run = work.api.finished(started["run_id"], seconds=120)
+    assert (run["status"], run["items_failed"]) == ("COMPLETED", 0)
+    history = roomy.history(started["orchestration"]["id"])
+    assert of(history, TASK_FAILED)
+    equal_and_quiet(roomy, work, definition, ready)
+
+
+def equal_and_quiet(running: Running, work: Work, definition: str, ready: setup.Ready) -> None:
+    """One item per row, and nothing left to write."""
     with closing(work.graph(running.stack.tenant)) as graph:
         found = difference(
             work,

@@ -14,7 +14,7 @@ from infra.local.demo import setup
 from infra.local.demo.work import Work
 from infra.local.sharepoint import call
 from shared.adapters.queue import API_VERSION
-from tests.e2e.stand import Running, defined
+from tests.e2e.stand import AFTER_THE_WRITE, BEFORE_THE_WRITE, Running, defined
 from tests.host.running import until
 
 pytestmark = pytest.mark.slow
@@ -43,9 +43,13 @@ class Streaming:
         log = (self.running.stack.state.directory / "host.log").read_text()
         return [int(count) for count in re.findall(rf'queue\.failed function="{function}" dequeues=(\d+)', log)]
 
-    def titles(self) -> set[str]:
+    def titles(self) -> list[str]:
         found = call(self.running.stack.simulator.url, "GET", f"/_sim/people/lists/{self.list_id}/items?top=5000")
-        return {item["fields"]["Title"] for item in found["items"]}
+        return sorted(item["fields"]["Title"] for item in found["items"])
+
+    def rows(self) -> list[str]:
+        with psycopg.connect(self.work.source_dsn) as source:
+            return sorted(title for (title,) in source.execute("select title from business.tasks where id <= 20"))
 
     def metastore(self, statement: str) -> None:
         with psycopg.connect(self.running.stack.server.dsn("syncbridge"), autocommit=True) as connection:
@@ -112,3 +116,26 @@ def test_a_notice_that_is_none_is_dropped_after_five_times_and_the_audit_says_so
     [entry] = until(dropped)
     assert set(entry["after"]) == {"message_sha256"}
     assert streaming.deliveries("list_noticed") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("when", [BEFORE_THE_WRITE, AFTER_THE_WRITE], ids=["before", "after"])
+def test_a_trigger_that_runs_over_its_time_around_its_writes_is_given_its_message_again_and_nothing_is_doubled(
+    streaming: Streaming, when: str
+):
+    """The thread that the host gave up goes on once the lock is free: what it does still lands."""
+    before = len(streaming.deliveries("changes_arrived"))
+    with streaming.running.short_of_time() as ended, streaming.running.held(when) as lock:
+        streaming.work.execute(
+            "update business.tasks set title = title || ' late' where id = 3;"
+            "delete from business.tasks where id = (select max(id) from business.tasks where id <= 20);"
+            "insert into business.tasks (id, project_id, title, position)"
+            " select min(id) - 1, min(project_id), 'made ' || min(id), min(position) - 1 from business.tasks",
+        )
+        until(lambda: ended("changes_arrived"))
+        lock.commit()
+        until(lambda: streaming.titles() == streaming.rows())
+        assert streaming.deliveries("changes_arrived")[before] == 1
+        path = f"/sync-definitions/{streaming.definition}/backlog"
+        until(lambda: streaming.work.api.get(path)["due"] == streaming.work.api.get(path)["later"] == 0)
+    assert streaming.titles() == streaming.rows()
+    assert streaming.work.api.get("/ops/changes/parked") == []

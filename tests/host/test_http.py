@@ -158,6 +158,12 @@ def test_an_activity_over_its_timeout_fails_and_its_late_result_is_ignored(web: 
     assert [event["EventType"] for event in web.history(instance)].count(5) == 0
 
 
+def test_an_orchestrator_over_its_timeout_is_tried_again(web: RunningHost):
+    instance = web.client.post("/start/dawdles").json()["id"]
+    assert web.ended(instance)["output"] == "in time"
+    assert 'action=invocation.timeout function="dawdles"' in web.log.read_text()
+
+
 def test_an_answer_that_takes_too_long_is_given_up_while_the_function_ends(new_host: HostMaker):
     host = new_host("web", "--answer-seconds", "0.2", state=False)
     assert host.client.get("/slow").status_code == 504

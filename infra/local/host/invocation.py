@@ -31,6 +31,7 @@ from infra.local.host.threads import ThreadPool
 
 log = logging.getLogger("localhost.invocation")
 _thread_local = threading.local()
+_TIMEOUT = "FunctionTimeoutException"
 
 
 class InvocationFailed(Exception):
@@ -41,8 +42,12 @@ class InvocationFailed(Exception):
         self.kind, self.message, self.stack, self.at = kind, message, stack, at
 
     @property
+    def timed_out(self) -> bool:
+        return self.kind == _TIMEOUT
+
+    @property
     def text(self) -> str:
-        return self.message if self.kind == "FunctionTimeoutException" else f"{self.kind}: {self.message}"
+        return self.message if self.timed_out else f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +196,7 @@ class Invoker:
         limit = format_span(self._timeout or timedelta(0))
         say(log, logging.ERROR, "invocation.timeout", function=function.name, id=invocation_id, limit=limit)
         raise InvocationFailed(
-            "FunctionTimeoutException",
+            _TIMEOUT,
             f"Timeout value of {limit} exceeded by function: {function.name}",
             "",
             "functionTimeout",

@@ -40,7 +40,7 @@ class DurableCalls:
         return None if found is None else str(found.trigger.raw.get("orchestration") or found.name)
 
     async def orchestrate(self, instance: Instance, past: list[Event], new: list[Event]) -> Answer:
-        """One episode: the whole history goes in, the SDK's cumulative actions come out."""
+        """One episode: the whole history goes in, the SDK's cumulative actions come out. InvocationFailed: it took too long."""
         function = self._orchestrators.get(instance.name.lower())
         if function is None:
             return Answer(
@@ -62,6 +62,8 @@ class DurableCalls:
         try:
             outcome = await self._invoker.invoke(function, meta.Datum(json.dumps(context), "json"))
         except InvocationFailed as error:
+            if error.timed_out:
+                raise  # the real host gives the episode up, and tries it again
             message, envelope, state = error.message.partition(_ENVELOPE)
             if envelope:
                 return Answer.from_json(json.loads(state), error.stack)

@@ -152,6 +152,17 @@ def outlast(context: df.DurableOrchestrationContext):
     return "in time"
 
 
+_lateness = iter([1.5])
+"""Seconds that the first episode takes."""
+
+
+@app.orchestration_trigger(context_name="context")
+def dawdles(context: df.DurableOrchestrationContext):
+    time.sleep(next(_lateness, 0.0))
+    return "in time"
+    yield
+
+
 @app.activity_trigger(input_name="seconds")
 def sleeper(seconds: float) -> str:
     time.sleep(seconds)
