@@ -304,15 +304,15 @@ class SlotBudget(Release):
 
 
 class SubjectChoice(Document):
-    """Which subjects: named by identity, or all of them."""
+    """Which subjects: named by their keys, or all of them."""
 
-    identities: tuple[Text, ...] = ()
+    keys: tuple[Text, ...] = Field(default=(), description="As the listing shows them, in `key`.")
     all: bool = False
 
     @model_validator(mode="after")
     def _some(self) -> "SubjectChoice":
-        if self.all == bool(self.identities):
-            raise ValueError("name identities, or say all: true")
+        if self.all == bool(self.keys):
+            raise ValueError("name keys, as the listing shows them, or say all: true")
         return self
 
 

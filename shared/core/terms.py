@@ -87,8 +87,11 @@ def _changes(before: Terms, now: Terms) -> Iterator[str]:
             yield f"{words} was {old or 'not set'} and is {new or 'not set'}"
     was = {field.no: field for field in before.pulled}
     pulled = {field.no: field for field in now.pulled}
-    added = [field.column for no, field in pulled.items() if no not in was]
-    ended = [field.column for no, field in was.items() if no not in pulled]
+    came = {field.column for no, field in pulled.items() if no not in was}
+    went = {field.column for no, field in was.items() if no not in pulled}
+    moved, added, ended = sorted(came & went), sorted(came - went), sorted(went - came)
+    if moved:
+        yield f"the list writes {', '.join(moved)} from another list column, or another kind of one"
     if added:
         yield f"the list now writes {', '.join(added)}"
     if ended:

@@ -10,7 +10,8 @@ def run_document(record: RunRecord) -> dict[str, Any]:
     """A run with its counts; a run that did nothing says why in its notes."""
     notes = list(record.notes)
     done = record.status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
-    if done and not notes and not record.counts.items_processed and not record.counts.items_failed:
+    counts = record.counts
+    if done and not notes and not (counts.items_processed or counts.items_failed or counts.awaiting_approval):
         notes.append("Nothing was due.")
     seconds = None
     if record.start_time is not None and record.end_time is not None:
@@ -27,7 +28,7 @@ def run_document(record: RunRecord) -> dict[str, Any]:
         "start_time": record.start_time,
         "end_time": record.end_time,
         "seconds": seconds,
-        **asdict(record.counts),
+        **asdict(counts),
         "captured": dict(record.captured),
         "notes": notes,
         "error_code": record.error_code,

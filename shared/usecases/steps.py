@@ -71,7 +71,9 @@ def capture(
     }
     notes = [hold.explanation for hold in found.holds]
     if not found.holds and not (result.new or result.changed or result.gone):
-        notes.append(f"All {result.scanned:,} rows in scope carry the stamp that the ledger has: nothing to do.")
+        notes.append(
+            f"All {result.scanned:,} rows in scope carry the stamp that the ledger has: the scan marked nothing."
+        )
     return Captured(capture="scan", numbers=numbers, notes=tuple(notes), held=found.held)
 
 

@@ -17,7 +17,7 @@ def test_a_table_becomes_a_list_and_a_second_run_writes_nothing_and_says_why(wor
     assert (first["status"], written(first), first["items_failed"]) == ("COMPLETED", (12, 0, 0), 0)
     assert len(world.items(definition)) == 12
     assert (second["status"], written(second)) == ("COMPLETED", (0, 0, 0))
-    assert second["notes"] == ["All 12 rows in scope carry the stamp that the ledger has: nothing to do."]
+    assert second["notes"] == ["All 12 rows in scope carry the stamp that the ledger has: the scan marked nothing."]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_row_that_no_column_can_hold_is_parked_with_its_reason_and_leaves_when
     (parked,) = world.get(f"/sync-definitions/{definition}/parked")
     (failure,) = world.get(f"/runs/{first['id']}/failures")
     world.sql("update app.things set name = 'short again' where id = 4")
-    assert world.post(f"/sync-definitions/{definition}/parked/retry", {"identities": ['["4"]']})["due"] == 1
+    assert world.post(f"/sync-definitions/{definition}/parked/retry", {"keys": ['["4"]']})["due"] == 1
     second = world.run(definition)
 
     assert (first["status"], written(first), first["items_failed"]) == ("COMPLETED_WITH_ERRORS", (11, 0, 0), 1)
@@ -74,9 +74,7 @@ def test_deletes_beyond_the_limit_wait_and_approval_lets_them_through(world: Wor
 
     world.run(definition)
     assert len(world.get(f"/sync-definitions/{definition}/awaiting-approval")) == 3
-    approved = world.post(
-        f"/sync-definitions/{definition}/awaiting-approval/approve", {"identities": ['["1"]', '["2"]']}
-    )
+    approved = world.post(f"/sync-definitions/{definition}/awaiting-approval/approve", {"keys": ['["1"]', '["2"]']})
     run = world.run(definition)
 
     assert approved["approved"] == 2

@@ -163,8 +163,8 @@ def test_a_deleted_item_waits_for_a_person_where_the_policy_says_so(world: World
     world.ingress(definition)
     waiting = world.get(f"/sync-definitions/{definition}/awaiting-approval")
     path = f"/sync-definitions/{definition}/awaiting-approval"
-    world.post(f"{path}/approve", {"identities": ['["6"]']})
-    world.post(f"{path}/reject", {"identities": ['["7"]']})
+    world.post(f"{path}/approve", {"keys": ['["6"]']})
+    world.post(f"{path}/reject", {"keys": ['["7"]']})
     world.sync(definition)
 
     assert {waits["key"] for waits in waiting} == {'["6"]', '["7"]'}

@@ -42,7 +42,7 @@ def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Ac
     released = engine.stores.holds.release_subjects(
         known,
         SubjectState.PARKED,
-        None if body.all else [Identity(text) for text in body.identities],
+        None if body.all else [Identity(text) for text in body.keys],
         approve=False,
         actor=actor,
     )
@@ -63,7 +63,7 @@ def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: 
     approved = engine.stores.holds.release_subjects(
         known,
         SubjectState.AWAITING_APPROVAL,
-        None if body.all else [Identity(text) for text in body.identities],
+        None if body.all else [Identity(text) for text in body.keys],
         approve=True,
         actor=actor,
     )
@@ -74,7 +74,7 @@ def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: 
 def reject(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Actor) -> dict[str, int]:
     """The items stay; a row that comes back is merged with its item."""
     rejected = engine.stores.holds.reject_subjects(
-        _known(engine, definition_id), None if body.all else [Identity(text) for text in body.identities], actor=actor
+        _known(engine, definition_id), None if body.all else [Identity(text) for text in body.keys], actor=actor
     )
     return {"rejected": rejected}
 

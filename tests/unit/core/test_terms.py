@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.core.definition import ConflictPolicy, DeletePolicy, Direction, SyncMode
 from shared.core.draft import DraftDefinition
+from shared.core.ids import FieldNo
 from shared.core.source import KeyStrategy
 from shared.core.terms import changes, terms_of
 from tests.unit.core.make import a_field
@@ -45,6 +46,12 @@ def test_a_wider_mode_is_told_with_all_that_comes_with_it():
 def test_a_policy_that_the_mode_suggests_is_the_same_as_one_that_is_said():
     said = replace(TWO_WAY, item_deleted=DeletePolicy.PROPAGATE)
     assert changes(terms_of(TWO_WAY, []), terms_of(said, [])) == ()
+
+
+def test_a_field_of_another_list_column_is_told_once():
+    assert changes(terms_of(TWO_WAY, [PULLED]), terms_of(TWO_WAY, [replace(PULLED, no=FieldNo(3))])) == (
+        "the list writes note from another list column, or another kind of one",
+    )
 
 
 def test_a_field_s_end_and_its_new_direction_are_told_by_its_column():
