@@ -228,6 +228,7 @@ UNIT_CASES: tuple[UnitCase, ...] = (
     _unit(_PULL, _KNOWN, "a", "a", "-", _DROP_ROW, "the item was deleted"),
     _unit(_PULL, _KNOWN, "a", "b", "-", _DROP_ROW, "the item was deleted; the row's edit is logged",
           logged="ITEM_DELETED"),
+    _unit(_PULL, _BOUND, "-", "a", "-", "Leave", "an item named the row and went before they were agreed: it is left alone"),
     _unit(_PULL, _KNOWN, "a", "a", "-", "Leave", "the policy keeps the row", item_deleted="KEEP"),
     _unit(_PULL, _KNOWN, "a", "a", "-", "Ask", "a person is asked", item_deleted="APPROVE"),
     _unit(_PULL, _KNOWN, "a", "a", "-", _DROP_ROW, "a person has approved", item_deleted="APPROVE", approved=True),

@@ -263,6 +263,8 @@ def _item_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
     wanted = [no for no in edited if policy.flows[no] is not Flow.TO_ROW]
     if wanted and policy.writes_items:
         return CreateTheItem(conflicts=_outlived(wanted, Side.ROW, policy.item_deleted, policy), survives=True)
+    if reading.base is None:
+        return CreateTheItem() if policy.writes_items else Leave(side=Side.ROW)
     lost = _log(edited, Side.ITEM, "ITEM_DELETED")
     match policy.item_deleted:
         case DeletePolicy.PROPAGATE if policy.writes_rows:

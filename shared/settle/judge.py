@@ -128,7 +128,8 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case Leave(side=side, foreign=foreign):
             _leave(page, work, side, foreign=foreign)
         case Ask(delete=side):
-            what = {Side.ITEM: "delete the item", Side.ROW: "delete the row", None: "make the item again"}[side]
+            again = "make the item again" if page.policy.writes_items else "make the row again"
+            what = {Side.ITEM: "delete the item", Side.ROW: "delete the row", None: again}[side]
             _await(page, work, side, f"the definition's policy asks a person before it may {what}")
         case Forget():
             page.conclude(

@@ -117,9 +117,7 @@ def _bindings(
 ) -> Iterator[Confirmation]:
     fields = key_fields(page.definition)
     if fields is None:
-        reserved = page.tools.rows.reserve(page.definition.source, len(items)) if items else []
-        for (item_id, item), identity in zip(items.items(), reserved, strict=True):
-            yield _bind(page, claimed[item_id], item, identity, None)
+        yield from _under_reserved_keys(page, claimed, items)
         return
     named, problems = named_rows(page.definition, page.tools.rows, fields, items)
     for item_id, parking in problems.items():
@@ -134,6 +132,21 @@ def _bindings(
         else:
             taken.add(identity)
             yield _bind(page, claimed[item_id], items[item_id], identity, entry)
+
+
+def _under_reserved_keys(
+    page: PageState, claimed: Mapping[ItemId, Claimed], items: Mapping[ItemId, Item]
+) -> Iterator[Confirmation]:
+    """An item that somebody brought back stands for the row that it stood for: that may be there still, and would be there
+    twice. It says so itself only where its key was ever written to it."""
+    ids = list(items)
+    former = page.tools.ledger.tombstones_of(page.definition.id, page.definition.target.list_id, ids) if ids else {}
+    for item_id, entry in former.items():
+        yield _bind(page, claimed[item_id], items[item_id], entry.identity, entry)
+    new = {item_id: item for item_id, item in items.items() if item_id not in former}
+    reserved = page.tools.rows.reserve(page.definition.source, len(new)) if new else []
+    for (item_id, item), identity in zip(new.items(), reserved, strict=True):
+        yield _bind(page, claimed[item_id], item, identity, None)
 
 
 def named_rows(

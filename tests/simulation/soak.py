@@ -1,4 +1,4 @@
-"""Any number of seeds: python -m tests.simulation.soak [--kind push|keys|two-way] [--seeds N] [--first N] [--steps N]
+"""Any number of seeds: python -m tests.simulation.soak [--kind KIND] [--seeds N] [--first N] [--steps N]
 
 Also SEEDS, FIRST, STEPS, KIND in the environment. Without a kind all are run, the same seeds of each.
 """

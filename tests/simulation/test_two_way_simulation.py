@@ -11,11 +11,12 @@ from tests.fixtures.postgres import Databases
 from tests.simulation.kinds import KINDS, told
 from tests.simulation.stage import Stage, borrowed_stage
 from tests.simulation.twoway.asking import AskingRun
+from tests.simulation.twoway.modes import OneWayRun
 from tests.simulation.twoway.run import USED, run_two_way
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-BLOCK, BLOCKS = 50, 6
+BLOCK, BLOCKS, ONE_WAY = 50, 5, 30
 KIND = KINDS["two-way"]
 CORPUS = [
     int(line.split()[0])
@@ -45,6 +46,12 @@ HAPPENED = (
 """What a block without is void: one of each."""
 
 
+PULLED = (159, 172, 319, 1242)
+"""Seeds of the one-way kind that found something: an item that came back made a second row, a row went that never was an
+item's, what was typed
+into an item that stays by itself was taken for agreed on, and a COMMIT that was late went unheard."""
+
+
 @pytest.fixture(scope="module")
 def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with borrowed_stage(databases, tmp_path_factory.mktemp("simulator")) as made:
@@ -68,6 +75,23 @@ def test_where_a_person_is_asked_nothing_goes_before_a_yes_and_what_was_refused_
     assert not told(KINDS["asking"], outcomes), told(KINDS["asking"], outcomes)
     events = sum((outcome.notable for outcome in outcomes), Counter())
     assert [name for name in ("approved", "rejected", "rows deleted") if not events[name]] == [], "that never happened"
+
+
+def test_where_one_side_is_the_record_the_other_one_follows_it_and_nothing_is_ever_written_to_it(stage: Stage):
+    outcomes = [run_two_way(stage, seed, of=OneWayRun) for seed in (*range(ONE_WAY - len(PULLED)), *PULLED)]
+    assert not told(KINDS["one-way"], outcomes), told(KINDS["one-way"], outcomes)
+    events = sum((outcome.notable for outcome in outcomes), Counter())
+    wanted = (
+        "mode ONE_WAY_PULL",
+        "mode ONE_WAY_PUSH",
+        "approved",
+        "rejected",
+        "kept alone",
+        "made again",
+        "rows deleted",
+    )
+    assert [name for name in wanted if not events[name]] == [], "that never happened"
+    assert sum(outcome.conflicts for outcome in outcomes) > 0, "nobody's value lost"
 
 
 @pytest.mark.parametrize("seed", CORPUS)

@@ -2,12 +2,13 @@
 
 from tests.simulation.twoway import oracles
 from tests.simulation.twoway.run import TwoWayRun
+from tests.simulation.twoway.setup import asking
 from tests.simulation.twoway.world import TwoWayWorld
 
 
 class AskingRun(TwoWayRun):
     def make_world(self, *, unique: bool) -> TwoWayWorld:
-        return TwoWayWorld(self.stage, self.outcome.seed, unique=unique, asks=True)
+        return TwoWayWorld(self.stage, self.outcome.seed, unique=unique, terms=asking)
 
     def one_step(self) -> None:
         roll = self.dice.random()

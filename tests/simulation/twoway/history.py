@@ -60,6 +60,8 @@ class History:
     """Keys of rows whose delete, or whose item's, a person has agreed to, and that are still there."""
     rejected: set[str] = field(default_factory=set)
     """The same of those that a person has refused."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Key of a row -> when the engine first wrote it, or said that it and an item agree: from then on it is an item's."""
     remarks: dict[int, str] = field(default_factory=dict)
     """Item -> what a person wrote into the column that nobody maps."""
 
@@ -76,6 +78,9 @@ class History:
     def hinted(self, item: int, key: str) -> None:
         self.hints[item] = key
         self.stood_for.setdefault(item, set()).add(key)
+
+    def took(self, key: str) -> None:
+        self.taken.setdefault(key, self.tick())
 
     def seen(self, item: int, key: str | None) -> None:
         self.sighted[item] = key if key is not None else self.sighted.get(item)
@@ -169,6 +174,11 @@ class History:
         """When a person last wrote one of these fields on that side; -1: never."""
         wanted = set(names)
         return max((e.at for e in self.of(subject) if e.side is side and e.name in wanted), default=-1)
+
+    def inserted(self, key: str) -> int:
+        """When a user last inserted the row; -1: never."""
+        made = (e.at for e in self.of(row_name(key)) if e.side is Side.ROW and not e.replaced)
+        return max(made, default=-1)
 
     def last_touch(self, subject: str) -> int:
         return max(

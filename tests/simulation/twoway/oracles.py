@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.simulation.twoway.history import Edit, History, Values, item_name, row_name
-from tests.simulation.twoway.terms import Gone, Side, Terms, Value, Way, Winner
+from tests.simulation.twoway.terms import Gone, Mode, Side, Terms, Value, Way, Winner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +86,13 @@ def differences(history: History, terms: Terms, view: View) -> list[str]:
     for key, row in sorted(view.rows.items()):
         items = by_key.get(key, [])
         if not items:
-            kept = _stays(history, terms.item_deleted, key) and history.deleted(row_name(key), Side.ITEM)
-            if not kept and not _waits_for(view, key):
+            if not _may_lack_item(history, terms, key, row) and not _waits_for(view, key):
                 problems.append(f"DIVERGED: row {key} has no item")
         elif items[0].id in view.aside:
             continue
-        elif dict(row) != dict(items[0].values):
+        elif not terms.equal(row, items[0].values):
             problems.append(f"DIVERGED: row {key} has {dict(row)}, its item {dict(items[0].values)}")
-        elif not terms.reserved and items[0].typed_key != key:
+        elif not terms.reserved and terms.mode is not Mode.PULL and items[0].typed_key != key:
             problems.append(f"DIVERGED: row {key} has an item with the number {items[0].typed_key}")
     problems += [
         f"DIVERGED: item {item.id} never became a row"
@@ -110,15 +109,37 @@ def _was_a_rows(history: History, terms: Terms, view: View, item: Item) -> bool:
     return key is not None and _may_be_alone(history, terms, view, replace(item, key=key))
 
 
+def _may_lack_item(history: History, terms: Terms, key: str, row: Values) -> bool:
+    """Whether a row may be there without an item."""
+    gone = max((d.at for d in history.deleted(row_name(key), Side.ITEM)), default=None)
+    stays = gone is not None and _stays(history, terms.item_deleted, key)
+    if terms.mode is Mode.PULL:
+        # No items are made for rows. One that was an item's goes with it, but one that somebody has made since need not.
+        return stays or key not in history.taken or history.inserted(key) > history.taken[key]
+    return stays and not _edited_since(history, terms, row_name(key), Side.ROW, gone, row)
+
+
+def _edited_since(history: History, terms: Terms, subject: str, side: Side, since: int | None, there: Values) -> bool:
+    """Whether somebody gave what was left alone a value that the other side has to get: then it is not left alone."""
+    way = Way.TO_ITEM if side is Side.ROW else Way.TO_ROW
+    return since is not None and any(
+        e.side is side and e.at > since and e.fresh and there[e.name] == e.value
+        for e in history.of(subject)
+        if terms.ways.get(e.name) in (Way.BOTH, way)
+    )
+
+
 def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> bool:
     if item.id in view.aside:
         return True
-    deleted = bool(history.deleted(row_name(str(item.key)), Side.ROW))
-    if _stays(history, terms.row_deleted, str(item.key)) and deleted:
-        return True
-    # What a person brings back after it was retired is just somebody's item, where items make no rows.
     subject = row_name(str(item.key))
-    retired = max((d.at for d in history.deleted(subject)), default=None)
+    gone = max((d.at for d in history.deleted(subject, Side.ROW)), default=None)
+    if gone is not None and _stays(history, terms.row_deleted, str(item.key)):
+        return terms.mode is Mode.PUSH or not _edited_since(history, terms, subject, Side.ITEM, gone, item.values)
+    # What a person brings back after it was retired is just somebody's item, where items make no rows. So is what came
+    # back before its row went, if the row had been left alone by then: nobody has ever agreed on the two again.
+    left_alone = _stays(history, terms.item_deleted, str(item.key)) and history.deleted(subject, Side.ITEM)
+    retired = max((d.at for d in left_alone or history.deleted(subject)), default=None)
     touched = max((e.at for e in history.of(subject) if e.side is Side.ITEM), default=-1)
     return not terms.foreign_insert and retired is not None and touched > retired
 
@@ -134,7 +155,8 @@ def _waits_for(view: View, key: str) -> bool:
 
 def _doubled_rows(history: History, view: View) -> list[str]:
     """One person's value in two rows that nobody wrote it into: an item was inserted twice."""
-    written = Counter((edit.name, edit.value) for edit in history.edits)
+    # Bringing an item back is typing its values into it once more.
+    written = Counter((name, value) for _, name, value in {(edit.who, edit.name, edit.value) for edit in history.edits})
     unique = {(edit.name, edit.value) for edit in history.edits if edit.fresh and written[edit.name, edit.value] == 1}
     live = Counter((name, value) for row in view.rows.values() for name, value in row.items())
     return [
@@ -144,13 +166,14 @@ def _doubled_rows(history: History, view: View) -> list[str]:
     ]
 
 
-def lost(history: History, view: View) -> list[str]:
+def lost(history: History, terms: Terms, view: View) -> list[str]:
     """Values that a person wrote, that nobody who saw them replaced, and that are neither there nor in the log."""
     live = _live(history, view)
     return [
         f"LOST: {edit.value!r} in {edit.name} of {subject}, typed into the {edit.side.lower()}"
         for edit in history.edits
         if edit.fresh
+        and edit.name in terms.ways
         and (subject := history.subject(edit.who), edit.name, edit.value) not in live
         and not _answered(history, subject, edit.name, edit.value, edit.at)
         and (subject.removeprefix("row "), edit.name, edit.value) not in view.log
@@ -169,14 +192,14 @@ def _answered(history: History, subject: str, name: str, value: Value, since: in
     )
 
 
-def zombies(history: History, view: View) -> list[str]:
+def zombies(history: History, terms: Terms, view: View) -> list[str]:
     """Values that came back by themselves after somebody who read them had replaced them."""
     problems = []
     rows = {row_name(key) for key in view.rows}
     alone = [item for item in view.items if _subject_of(history, item) not in rows]
     waiting = {_subject_of(history, item) for item in view.items if item.id in view.aside}
     for subject, name, value in sorted(_live(history, replace(view, items=alone)), key=repr):
-        if history.deleted(subject) or subject in waiting:
+        if name not in terms.ways or history.deleted(subject) or subject in waiting:
             continue
         edits = list(history.of(subject, name))
         replaced = max((e.at for e in edits if value in e.replaced), default=-1)
@@ -199,8 +222,10 @@ def resurrected(history: History, terms: Terms, view: View) -> list[str]:
         if not deletion.agreed or any(e.at > deletion.at for e in history.of(subject)):
             continue
         same = rows if deletion.side is Side.ROW else items
-        kept = _stays(history, policy, subject.removeprefix("row "))
-        back: set[str] = set() if policy is Gone.RETURNS else same if kept else rows | items
+        key = subject.removeprefix("row ")
+        kept = _stays(history, policy, key)
+        returns = terms.returns(deletion.side) and not (kept and key not in history.approved)
+        back: set[str] = set() if returns else same if kept else rows | items
         if subject in back:
             problems.append(f"RESURRECTED: {subject}, deleted as a {deletion.side.lower()}")
     return problems
@@ -228,6 +253,8 @@ def _asked_for(history: History, item: int, key: str | None) -> bool:
 def unasked_row(history: History, terms: Terms, key: str) -> list[str]:
     """To be asked when the engine deletes a row."""
     agreed = terms.item_deleted is Gone.FOLLOWS or (terms.item_deleted is Gone.ASKS and key in history.approved)
+    if key not in history.taken:
+        return [f"UNASKED DELETE: row {key}, which never was an item's"]
     if agreed and history.deleted(row_name(key), Side.ITEM):
         return []
     return [f"UNASKED DELETE: row {key}"]
@@ -307,7 +334,7 @@ def judged(history: History, terms: Terms, loss: Loss, agreed: Agreement | None)
         problems.append(f"WRONG WINNER: {told}, by {loss.rule}")
     if agreed is not None and agreed.settled and agreed.item == loss.item:
         sides = (Side.ROW, Side.ITEM) if way is Way.BOTH else (loss.winner.other,)
-        unit = terms.unit(loss.name) if way is Way.BOTH else (loss.name,)
+        unit = terms.unit(loss.name)
         problems += [
             f"FALSE CONFLICT: {told}; nobody edited the {side.lower()} since it was last read"
             for side in sides
@@ -334,8 +361,8 @@ def at_rest(history: History, terms: Terms, view: View) -> list[str]:
         differences(history, terms, view)
         + resurrected(history, terms, view)
         + unasked(history, view)
-        + lost(history, view)
-        + zombies(history, view)
+        + lost(history, terms, view)
+        + zombies(history, terms, view)
         + all_mixed(history, terms, view)
         + strangers(history, terms, view)
         + invented(history, view)

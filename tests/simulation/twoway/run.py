@@ -118,8 +118,9 @@ class TwoWayRun(Schedule[TwoWayWorld]):
             self.world.notable["rows deleted"] += 1
             return oracles.unasked_row(self.model, self.terms, str(old["id"]))
         key = str(new["id"])
+        self.model.took(key)
         self.world.notable[f"rows {op.lower()}"] += 1
-        kept = {"kept", *(name for name, way in WAYS.items() if way is Way.TO_ITEM)}
+        kept = {"kept", *(name for name in WAYS if self.terms.ways.get(name) in (None, Way.TO_ITEM))}
         problems = [
             f"FOOTPRINT: {name} of row {key} was written" for name in sorted(kept) if old.get(name) != new[name]
         ]

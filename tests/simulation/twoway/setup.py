@@ -21,17 +21,20 @@ from shared.core.definition import (
     SyncMode,
     TargetList,
 )
+from shared.core.flows import flows_of
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, TableRef
 from tests.simulation.stage import INSTANCE
-from tests.simulation.twoway.terms import Gone, Terms, Way, Winner
+from tests.simulation.twoway.terms import Gone, Mode, Terms, Way, Winner
 
 COLUMNS = {"a": "Title", "b": "Bee", "n": "Count", "g": "Gee", "h": "Aitch", "p": "Pee", "q": "Queue"}
 """Source column -> list column."""
 WAYS = dict.fromkeys("abngh", Way.BOTH) | {"p": Way.TO_ITEM, "q": Way.TO_ROW}
 GROUP = ("g", "h")
 KEY, NOTE, NUMBER = "SyncKey", "Remark", "Number"
+KEYS = {Mode.BOTH: Direction.BIDIRECTIONAL, Mode.PULL: Direction.PULL_ONLY, Mode.PUSH: Direction.PUSH_ONLY}
+"""Where people type keys, and see them."""
 DIRECTIONS = {Way.BOTH: Direction.BIDIRECTIONAL, Way.TO_ITEM: Direction.PUSH_ONLY, Way.TO_ROW: Direction.PULL_ONLY}
 REFUSED = -1000
 """The table takes no number that is as low as this."""
@@ -68,6 +71,29 @@ def asking(terms: Terms, dice: Random) -> Terms:
         terms,
         row_deleted=Gone.ASKS if rows else terms.row_deleted,
         item_deleted=Gone.ASKS if items else terms.item_deleted,
+    )
+
+
+def one_way(terms: Terms, dice: Random) -> Terms:
+    """The same terms, where one side alone is the record: only what may be written there is mapped, and the policies are
+    those that such a definition may have."""
+    mode = dice.choice((Mode.PULL, Mode.PULL, Mode.PUSH))
+    if mode is Mode.PULL:
+        return replace(
+            terms,
+            mode=mode,
+            row_deleted=dice.choice((Gone.RETURNS, Gone.RETURNS, Gone.STAYS, Gone.ASKS)),
+            item_deleted=dice.choice((Gone.FOLLOWS, Gone.FOLLOWS, Gone.STAYS, Gone.ASKS)),
+            foreign_insert=True,
+            ways={name: Way.TO_ROW for name, way in WAYS.items() if way is not Way.TO_ITEM},
+        )
+    return replace(
+        terms,
+        mode=mode,
+        row_deleted=dice.choice((Gone.FOLLOWS, Gone.FOLLOWS, Gone.STAYS, Gone.ASKS)),
+        item_deleted=dice.choice((Gone.RETURNS, Gone.RETURNS, Gone.STAYS, Gone.ASKS)),
+        foreign_insert=False,
+        ways={name: Way.TO_ITEM for name, way in WAYS.items() if way is not Way.TO_ROW},
     )
 
 
@@ -122,10 +148,11 @@ def definition_of(
             target_column_name=COLUMNS[name],
             target_display_name=COLUMNS[name],
             kind=FieldKind.NUMBER if name == "n" else FieldKind.TEXT,
-            direction=DIRECTIONS[way],
+            direction=DIRECTIONS[terms.ways[name]],
             group="pair" if name in terms.group else None,
         )
-        for no, (name, way) in enumerate(WAYS.items(), start=1)
+        for no, name in enumerate(WAYS, start=1)
+        if name in terms.ways
     ]
     if not terms.reserved:
         fields.append(
@@ -135,7 +162,7 @@ def definition_of(
                 target_column_name=NUMBER,
                 target_display_name=NUMBER,
                 kind=FieldKind.NUMBER,
-                direction=Direction.BIDIRECTIONAL,
+                direction=KEYS[terms.mode],
             )
         )
     if (pulled := SYSTEM[system]) is not None:
@@ -150,19 +177,22 @@ def definition_of(
                 is_system_field=True,
             )
         )
+    key = SourceKey(strategy=KeyStrategy.PRIMARY_KEY, columns=(columns["id"],))
+    mode = SyncMode(terms.mode.value)
+    taking_part = flows_of(fields, mode, key)
     return SyncDefinition(
         id=known_as,
         name="simulation",
         version=1,
         state=DefinitionState.ACTIVE,
-        mode=SyncMode.TWO_WAY,
+        mode=mode,
         conflict_policy=ConflictPolicy(terms.winner.value),
         source=SourceSpec(
             instance_id=InstanceId(INSTANCE),
             table=TableRef(schema="public", name=table),
             relation=RelationKind.TABLE,
-            key=SourceKey(strategy=KeyStrategy.PRIMARY_KEY, columns=(columns["id"],)),
-            columns=tuple(mapping.source for mapping in fields),
+            key=key,
+            columns=tuple(mapping.source for mapping in fields if mapping.no in taking_part),
             cursor_column=columns["changed_at"],
         ),
         target=TargetList(

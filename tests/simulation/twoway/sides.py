@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.simulation.stage import Stage
 from tests.simulation.twoway.history import History
 from tests.simulation.twoway.oracles import Agreement, Item, View
 from tests.simulation.twoway.setup import APPLICATION, COLUMNS, GROUP, KEY, NOTE, NUMBER, PEOPLE, REFUSED, WAYS
-from tests.simulation.twoway.terms import Side, Terms, Value, canonical
+from tests.simulation.twoway.terms import Mode, Side, Terms, Value, canonical
 from tests.simulation.twoway.witness import SURVIVES
 
 
@@ -36,7 +37,7 @@ class Sides(Ground):
         """Whose row is held by an open transaction, and what it makes of it."""
         self.restored: set[int] = set()
         """Items that a person brought back from the recycle bin."""
-        self.heard = 0
+        self.heard: set[int] = set()
         self._keys: dict[str, str] = {}
 
     # ---- users of the table
@@ -154,7 +155,7 @@ class Sides(Ground):
         self.model.remarks[item.id] = text
 
     def person_deletes(self, item: Item, everything: list[Item]) -> None:
-        agreed = item.key is not None and self._agreed_item(item, everything)
+        agreed = self._agreed_item(item, everything)
         self.stage.ask("DELETE", f"people/lists/{self.list_id}/items/{item.id}")
         self.model.deleted_item(item.id, item.key, item.values, agreed=agreed)
 
@@ -206,9 +207,22 @@ class Sides(Ground):
     # ---- what can be seen
 
     def view(self) -> View:
-        rows, items = self.all_rows(), self.items()
-        aside = frozenset(item.id for item in items if self._stands_aside(item, items)) | self.rivals(items)
+        rows, seen = self.all_rows(), self.items()
+        items = self.standing(seen)
+        aside = frozenset(item.id for item in items if self._stands_aside(item, items)) | self.rivals(seen)
         return View(rows=rows, items=items, log=self.logged(), aside=aside)
+
+    def standing(self, items: list[Item]) -> list[Item]:
+        """Items with the keys of their rows. Where nothing is written to the list no item shows it, and only the ledger
+        knows."""
+        if self.terms.mode is not Mode.PULL:
+            return items
+        found = self.stage.sql.execute(
+            "select sp_item_id, source_identity from syncbridge.sync_ledger"
+            " where sp_item_id is not null and state <> 'TOMBSTONE'"
+        ).fetchall()
+        rows = {item: str(json.loads(who)[0]) for item, who in found}
+        return [replace(item, key=rows.get(item.id)) for item in items]
 
     def rivals(self, items: list[Item]) -> frozenset[int]:
         """A person's new item has taken the place of one that was deleted, and then the old one was brought back: both
@@ -227,6 +241,8 @@ class Sides(Ground):
 
     def _stands_aside(self, item: Item, items: list[Item]) -> bool:
         """It cannot become a row, or has a value that no row takes."""
+        if self.terms.mode is Mode.PUSH:
+            return False
         count = item.values["n"]
         if isinstance(count, int) and count <= REFUSED:
             return True
@@ -237,13 +253,15 @@ class Sides(Ground):
 
     def agreed(self, key: str, row: Mapping[str, Value]) -> bool:
         """Whether both sides of a row are equal and the engine has said so: nothing is under way."""
-        items = self.items()
+        items = self.standing(self.items())
         mine = [item for item in items if item.key == key]
-        return len(mine) == 1 and dict(mine[0].values) == dict(row) and self._confirmed(mine[0], items)
+        return len(mine) == 1 and self.terms.equal(row, mine[0].values) and self._confirmed(mine[0], items)
 
-    def _agreed_item(self, item: Item, items: list[Item]) -> bool:
-        row = self.row(str(item.key))
-        return row is not None and row == dict(item.values) and self._confirmed(item, items)
+    def _agreed_item(self, item: Item, everything: list[Item]) -> bool:
+        items = self.standing(everything)
+        mine = next(one for one in items if one.id == item.id)
+        row = None if mine.key is None else self.row(mine.key)
+        return row is not None and self.terms.equal(row, mine.values) and self._confirmed(mine, items)
 
     def _confirmed(self, item: Item, items: list[Item]) -> bool:
         found = self.stage.sql.execute(
@@ -253,7 +271,7 @@ class Sides(Ground):
         rivals = [other for other in items if other.id != item.id and other.typed_key == item.key]
         agreement = self.agreed_on.get(str(item.key))
         read = -1 if agreement is None else agreement.read.get(Side.ROW, -1)
-        touched = self.model.touched(f"row {item.key}", WAYS, Side.ROW)
+        touched = self.model.touched(f"row {item.key}", self.terms.ways, Side.ROW)
         return found == [("SETTLED", item.id, item.etag, True)] and not rivals and touched < read
 
     def system_values(self) -> dict[str, object]:
@@ -286,13 +304,13 @@ class Sides(Ground):
         )
 
     def heard_writes(self) -> list[tuple[str, str, dict[str, Any] | None, dict[str, Any] | None]]:
-        """Committed writes to the table since the last call: who, what, before, after."""
+        """Committed writes to the table since the last call: who, what, before, after. One whose COMMIT was late has a
+        lower number than others that are known already."""
         found = self.stage.rows.execute(
-            "select number, who, op, old, new from audit.writes where number > %s order by number",
-            [self.heard],
+            "select number, who, op, old, new from audit.writes where number <> all(%s) order by number",
+            [list(self.heard)],
         ).fetchall()
-        if found:
-            self.heard = found[-1][0]
+        self.heard.update(number for number, *_ in found)
         return [("engine" if who == "syncbridge" else "user", op, old, new) for _, who, op, old, new in found]
 
     def row_time(self, key: str, version: str | None) -> int | None:

@@ -1,5 +1,6 @@
 """What one seed's definition promises, as a reader of the documentation would say it: pure, no product code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,6 +14,14 @@ class Side(StrEnum):
     @property
     def other(self) -> "Side":
         return Side.ITEM if self is Side.ROW else Side.ROW
+
+
+class Mode(StrEnum):
+    BOTH = "TWO_WAY"
+    PULL = "ONE_WAY_PULL"
+    """The list is the record: nothing is ever written to it, and its items carry no keys."""
+    PUSH = "ONE_WAY_PUSH"
+    """The table is the record: nothing is ever written to it."""
 
 
 class Way(StrEnum):
@@ -36,11 +45,12 @@ class Gone(StrEnum):
     RETURNS = "RECREATE"
     STAYS = "KEEP"
     ASKS = "APPROVE"
-    """A person is asked, and says yes (FOLLOWS) or no (STAYS)."""
+    """A person is asked, and says yes (FOLLOWS; RETURNS, where the other side is the record) or no (STAYS)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
+    mode: Mode = Mode.BOTH
     winner: Winner = Winner.SOURCE
     row_deleted: Gone = Gone.FOLLOWS
     item_deleted: Gone = Gone.FOLLOWS
@@ -55,9 +65,19 @@ class Terms:
     group: tuple[str, ...] = ()
     """Fields that only make sense together."""
 
+    def returns(self, side: Side) -> bool:
+        """Whether what was deleted there may come back by itself, or once a person has said so."""
+        policy = self.row_deleted if side is Side.ROW else self.item_deleted
+        record = Mode.PULL if side is Side.ROW else Mode.PUSH
+        return policy is Gone.RETURNS or (policy is Gone.ASKS and self.mode is record)
+
     def unit(self, name: str) -> tuple[str, ...]:
         """The fields that are merged together with this one."""
         return self.group if name in self.group else (name,)
+
+    def equal(self, row: Mapping[str, Value], item: Mapping[str, Value]) -> bool:
+        """Whether both have the same in every mapped field."""
+        return all(row[name] == item[name] for name in self.ways)
 
 
 def canonical(value: object) -> Value:

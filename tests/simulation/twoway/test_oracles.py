@@ -17,7 +17,7 @@ from tests.simulation.twoway.oracles import (
     unasked_of,
     unasked_row,
 )
-from tests.simulation.twoway.terms import Gone, Side, Terms, Value, Way, Winner
+from tests.simulation.twoway.terms import Gone, Mode, Side, Terms, Value, Way, Winner
 
 TERMS = Terms(
     reserved=True,
@@ -44,6 +44,7 @@ class Story:
         self.start = values(**{"a": "r1", "g": "g1", "h": "h1", **given})
         self.history.put("1", None, self.start, NAMES, TERMS.group)
         self.history.seen(11, "1")
+        self.history.took("1")
 
     def user(self, before: Mapping[str, Value], **changed: Value) -> dict[str, Value]:
         after = {**before, **changed}
@@ -401,3 +402,80 @@ def test_the_configured_winner_wins(winner: Winner, times: tuple[int, int | None
     right = line(winner=due, row_time=times[0], item_time=times[1])
     assert judged(story.history, terms, right, None) == []
     assert kinds(judged(story.history, terms, replace(right, winner=due.other), None)) == ["WRONG WINNER"]
+
+
+PULL = replace(TERMS, mode=Mode.PULL, ways=dict.fromkeys("aghq", Way.TO_ROW), row_deleted=Gone.RETURNS)
+PUSH = replace(TERMS, mode=Mode.PUSH, ways=dict.fromkeys("aghp", Way.TO_ITEM), item_deleted=Gone.RETURNS)
+
+
+def test_what_is_not_mapped_may_differ_and_be_anything():
+    story = Story()
+    other = story.person(story.start, p="typed")
+    assert story.told(story.start, item(11, "1", other), terms=PULL) == []
+    assert story.told(story.start, item(11, "1", other)) == ["DIVERGED", "ZOMBIE"]
+
+
+def test_where_the_list_is_the_record_a_row_that_never_was_an_items_stays_and_one_that_was_goes_with_its_item():
+    story = Story()
+    assert story.told(story.start, item(11, "1", story.start), terms=PULL) == []
+    story.history.deleted_item(11, "1", story.start, agreed=False)
+    assert story.told(story.start, terms=PULL) == ["DIVERGED"]
+    assert story.told(story.start, terms=replace(PULL, item_deleted=Gone.STAYS)) == []
+    assert unasked_row(story.history, PULL, "1") == []
+    story.history.taken.clear()
+    assert story.told(story.start, terms=PULL) == []
+    assert unasked_row(story.history, PULL, "1") != []
+
+
+def test_where_the_list_is_the_record_a_row_that_somebody_made_after_its_item_was_known_may_stay():
+    story = Story()
+    story.history.deleted_item(11, "1", story.start, agreed=False)
+    story.history.removed("1", story.start, agreed=False)
+    story.history.put("1", None, story.start, (), TERMS.group)
+    assert story.told(story.start, terms=PULL) == []
+
+
+def test_the_record_makes_what_was_deleted_on_the_other_side_again_once_a_person_has_said_so():
+    story = Story()
+    story.history.deleted_item(11, "1", story.start, agreed=True)
+    there, asks = item(12, "1", story.start), replace(PUSH, item_deleted=Gone.ASKS)
+    assert story.told(story.start, there, terms=PUSH) == []
+    assert story.told(story.start, there, terms=asks) == []
+    assert story.told(story.start, there, terms=replace(PUSH, item_deleted=Gone.STAYS)) == ["RESURRECTED"]
+    story.history.rejected.add("1")
+    assert story.told(story.start, there, terms=asks) == ["RESURRECTED"]
+    story.history.approved.add("1")
+    assert story.told(story.start, there, terms=asks) == []
+
+
+def test_what_stays_by_itself_does_so_until_it_is_edited():
+    story = Story()
+    stays = replace(TERMS, item_deleted=Gone.STAYS, row_deleted=Gone.STAYS)
+    story.history.deleted_item(11, "1", story.start, agreed=False)
+    assert story.told(story.start, terms=stays) == []
+    edited = story.user(story.start, q="r9")
+    assert story.told(edited, terms=stays) == []
+    assert story.told(story.user(edited, a="r9"), terms=stays) == ["DIVERGED"]
+
+
+def test_an_item_that_stays_by_itself_does_so_until_it_is_edited_in_what_a_row_takes():
+    story = Story()
+    stays = replace(TERMS, row_deleted=Gone.STAYS)
+    story.history.removed("1", story.start, agreed=False)
+    edited = story.person(story.start, p="typed")
+    assert story.told(None, item(11, "1", edited), terms=stays) == []
+    edited = story.person(edited, a="typed")
+    assert story.told(None, item(11, "1", edited), terms=stays) == ["DIVERGED"]
+    assert story.told(None, item(11, "1", edited), terms=replace(PUSH, row_deleted=Gone.STAYS)) == []
+
+
+def test_values_of_an_item_that_came_back_stand_in_one_row():
+    story = Story()
+    own = values(a="own1")
+    story.history.added_item(12, own, ["a"], TERMS.group)
+    story.history.deleted_item(12, None, own, agreed=False)
+    story.history.restored(12, None, own, TERMS.group)
+    story.history.hinted(12, "3")
+    rows = {"2": own, "3": own}
+    problems = at_rest(story.history, PULL, View(rows=rows, items=[item(12, "3", own)]))
+    assert any(problem.startswith("DOUBLE: 'own1'") for problem in problems)

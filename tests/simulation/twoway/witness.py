@@ -74,6 +74,8 @@ class Witness:
         entry = confirmation.entry
         if entry is not None and entry.item_id is not None:
             self.history.hinted(entry.item_id, key_of(entry.identity))
+        if entry is not None and entry.state is EntryState.SETTLED:
+            self.history.took(key_of(entry.identity))
         if entry is None or not confirmation.remove_mark:
             return
         key, former = key_of(entry.identity), self.agreements.get(key_of(entry.identity))
@@ -84,7 +86,8 @@ class Witness:
             read[Side.ROW] = self.rows_read[key]
         if entry.item_id in self.items_read:
             read[Side.ITEM] = self.items_read[entry.item_id]
-        settled = entry.state is EntryState.SETTLED
+        # Without an eTag an item is known that stays as it is: what was typed into it is in no agreement.
+        settled = entry.state is EntryState.SETTLED and entry.etag is not None
         self.agreements[key] = Agreement(settled=settled, item=entry.item_id, read=read)
 
 

@@ -1,7 +1,7 @@
 """The two-way world of one seed: both sides with their people, and the production workers between them."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from random import Random
 from typing import Any
 
@@ -19,20 +19,25 @@ from shared.settle.job import Tools
 from tests.simulation.ground import PatientPerson, identity
 from tests.simulation.stage import Stage
 from tests.simulation.twoway.faulty_rows import WRITE_LIMITS, FaultyRows
-from tests.simulation.twoway.setup import asking, definition_of, list_columns, open_questions, terms_of
+from tests.simulation.twoway.setup import definition_of, list_columns, open_questions, terms_of
 from tests.simulation.twoway.sides import Sides
-from tests.simulation.twoway.terms import Side
+from tests.simulation.twoway.terms import Mode, Side, Terms
 from tests.simulation.twoway.witness import Witness, WitnessedLedger, WitnessedLists, WitnessedSource
+
+ByDice = Callable[[Terms, Random], Terms]
 
 
 class TwoWayWorld(Sides):
-    def __init__(self, stage: Stage, seed: int, *, unique: bool = True, asks: bool = False) -> None:
+    def __init__(self, stage: Stage, seed: int, *, unique: bool = True, terms: ByDice | None = None) -> None:
+        """`terms`: what this kind of seeds makes of the terms that any two-way seed has."""
         super().__init__(stage, seed)
         dice = Random(f"{seed}/terms")
         self.terms = terms_of(dice)
-        if asks:
-            self.terms = asking(self.terms, Random(f"{seed}/asks"))
+        if terms is not None:
+            self.terms = terms(self.terms, Random(f"{seed}/asks"))
         self.system = dice.choice(("", "", "modified", "editor"))
+        if self.terms.mode is Mode.PUSH:
+            self.system = ""
         debounce = dice.choice((0, 0, 0, 30))
         self.table = "numbered_rows" if self.terms.reserved else "typed_rows"
         self.problems: list[str] = []
