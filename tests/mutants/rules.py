@@ -248,7 +248,11 @@ RULES = (
         "The timeline is asked of the log that is being written, not of the last checkpoint.",
         ("timeline_of_checkpoint", "timeline_of_last_checkpoint"),
     ),
-    Rule("M65", "Only tables are written to: rows of views and foreign tables have no version.", ("views_written",)),
+    Rule(
+        "M65",
+        "Only tables of this server are written to: rows of views and of foreign tables, as partitions too, have no version.",
+        ("views_written", "foreign_tables_written", "foreign_partitions_written"),
+    ),
     Rule(
         "M66",
         "Rows are locked first and those that somebody holds skipped: no user waits for us, or is ended for a deadlock.",

@@ -9,11 +9,11 @@ from unittest.mock import patch
 import psycopg
 from psycopg import sql
 
-from shared.adapters.postgres import applying, session, target, translation, write_statements, writing
+from shared.adapters.postgres import applying, session, target, translation, write_statements
 from shared.adapters.postgres.session import WriteSession
 from shared.adapters.postgres.writing import PostgresRowTransaction, PostgresWriter
 from shared.core.errors import RowRejected
-from shared.core.source import Moved, UpdateRow, Wrote
+from shared.core.source import Moved, RelationKind, UpdateRow, Wrote
 from shared.settle import write_rows
 from tests.mutants.mutant import Apply, Mutant
 from tests.mutants.patches import both, in_source, put
@@ -172,6 +172,11 @@ def _as_returning_says(stack: ExitStack) -> None:
 # ---- whose rows
 
 
+def _written(kind: RelationKind) -> Apply:
+    """Relations of this kind are as good as tables."""
+    return put(target, "_WRITABLE", target._WRITABLE | {kind})
+
+
 def _target_with_children(spec: Any) -> Any:
     return sql.SQL("{} as {}").format(write_statements.table_name(spec), sql.Identifier("t"))
 
@@ -182,6 +187,10 @@ PROMOTED = CRASH + "test_a_standby_takes_no_writes_and_tells_no_fates_and_a_new_
 CONTRACT = "tests/contract/rows/test_row_writer.py::"
 LOCKS = "tests/integration/postgres/test_write_locks.py::"
 WRITES = "tests/integration/postgres/test_writes.py::"
+ELSEWHERE = (
+    "tests/integration/postgres/test_extensions.py::"
+    "test_rows_of_another_server_are_read_and_never_written_for_they_have_no_version"
+)
 
 WRITES_TO_ROWS = (
     Mutant(
@@ -216,12 +225,21 @@ WRITES_TO_ROWS = (
     ),
     Mutant(
         "views_written",
-        "Views and foreign tables are written to, whose rows have no version",
-        lambda stack: [
-            stack.enter_context(patch.object(module, "require_writable", lambda spec, kind=None: None))
-            for module in (target, writing)
-        ],
+        "Views are written to, whose rows have no version",
+        _written(RelationKind.VIEW),
         directed=WRITES + "test_what_is_no_ordinary_table_is_not_written_to_even_if_it_was_one",
+    ),
+    Mutant(
+        "foreign_tables_written",
+        "Foreign tables are written to, whose rows all have the version 0",
+        _written(RelationKind.FOREIGN_TABLE),
+        directed=ELSEWHERE + "[table]",
+    ),
+    Mutant(
+        "foreign_partitions_written",
+        "A table is written to although some of its partitions are foreign tables",
+        put(target, "foreign_partition", lambda *_: None),
+        directed=ELSEWHERE + "[partition]",
     ),
     Mutant(
         "missed_row_forgiven",

@@ -11,6 +11,7 @@ from shared.adapters.postgres.connection import Connection
 from shared.adapters.postgres.introspection import relation_oid
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.role import Role
+from shared.adapters.postgres.target import foreign_partition
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
 from shared.core.problems import Problem, Severity
@@ -27,6 +28,14 @@ def stream_problems(connection: Connection, spec: SourceSpec, snapshot: TableSna
         yield _problem(
             "not_streamed",
             f"{spec.table} is a view or a foreign table, whose changes are not in this server's log: find them by scan",
+        )
+        return
+    elsewhere = foreign_partition(connection, relation_oid(connection, spec.table))
+    if elsewhere is not None:
+        yield _problem(
+            "not_streamed",
+            f"{spec.table} has the foreign table {elsewhere} as a partition, whose changes are not in this server's log:"
+            " find them by scan",
         )
         return
     yield from _server(connection, role)

@@ -9,7 +9,7 @@ from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.write_statements import TypeName
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError, NotFound
-from shared.core.source import RelationKind
+from shared.core.source import RelationKind, TableRef
 
 FILE: Final = "writing.sql"
 _WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
@@ -55,8 +55,27 @@ def require_writable(spec: SourceSpec, kind: RelationKind | None = None) -> None
         )
 
 
+def require_own_rows(connection: Connection, spec: SourceSpec, oid: int) -> None:
+    """Raises ConfigurationError for a table with a partition on another server: such rows all have the version 0, and a
+    stale write would overwrite a user's."""
+    found = foreign_partition(connection, oid) if spec.relation is RelationKind.PARTITIONED else None
+    if found is not None:
+        raise ConfigurationError(
+            f"{spec.table} has the foreign table {found} as a partition, whose rows have no version to compare before a"
+            " write: it can be pushed to a list, and not written to",
+            code="not_writable",
+        )
+
+
+def foreign_partition(connection: Connection, oid: int) -> TableRef | None:
+    """A partition whose rows are on another server, below whatever partitions."""
+    found = connection.execute(queries(FILE)["foreign_partition"], [oid]).fetchone()
+    return None if found is None else TableRef(schema=found[0], name=found[1])
+
+
 def target_of(connection: Connection, spec: SourceSpec) -> Target:
-    """Within a transaction under pinned settings. Raises NotFound where table or key are not what the spec says."""
+    """Within a transaction under pinned settings. Raises NotFound where table or key are not what the spec says, and
+    ConfigurationError where its rows cannot be written."""
     found = connection.execute(queries(FILE)["kind"], [spec.table.schema, spec.table.name]).fetchone()
     if found is None:
         raise NotFound(f"there is no table {spec.table}, or this role may not see it", code="no_table")
@@ -65,6 +84,7 @@ def target_of(connection: Connection, spec: SourceSpec) -> Target:
         if kind in set(RelationKind):
             require_writable(spec, RelationKind(kind))
         raise _drifted(f"{spec.table} is another kind of table than it was")
+    require_own_rows(connection, spec, oid)
     columns = connection.execute(queries(FILE)["columns"], [oid, oid]).fetchall()
     target = Target(
         oid=oid,

@@ -1,35 +1,31 @@
 """What a definition needs of its source before it may write rows there, each with the SQL that gives it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from shared.adapters.postgres import statements, write_statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.role import RIGHTS, Role, role_of
-from shared.adapters.postgres.target import FILE, Target, key_index, sequences, target_of
+from shared.adapters.postgres.target import FILE, Target, key_index, require_writable, sequences, target_of
 from shared.core.definition import SourceSpec
-from shared.core.errors import InvariantViolated, SyncError
+from shared.core.errors import ConfigurationError, InvariantViolated, SyncError
 from shared.core.needs import Needs
 from shared.core.problems import Problem
-from shared.core.source import DeleteRow, InsertRow, RelationKind, RowChange, UpdateRow
-
-_WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
+from shared.core.source import DeleteRow, InsertRow, RowChange, UpdateRow
 
 
 def writing_problems(connection: Connection, spec: SourceSpec, role: Role, needs: Needs) -> Iterator[Problem]:
     """Within a transaction under pinned settings."""
     if not (needs.insert or needs.update or needs.delete or needs.reserve):
         return
-    if spec.relation not in _WRITABLE:
-        yield Problem(
-            code="not_writable",
-            message=f"{spec.table} is a view or a foreign table, whose rows have no version to compare before a write:"
-            " it can be pushed to a list, and not written to",
-            where="source",
-        )
+    try:
+        require_writable(spec)
+        target = target_of(connection, spec)
+    except ConfigurationError as error:
+        if error.code != "not_writable":
+            raise
+        yield Problem(code=error.code, message=error.message, where="source")
         return
-    target = target_of(connection, spec)
     yield from _rows(connection, spec, target, role, needs)
     yield from _functions(connection, role)
     if needs.insert or needs.reserve:
