@@ -20,6 +20,7 @@ from shared.usecases.conflicts import reversible
 from shared.usecases.overview import run_document
 from shared.usecases.planning import Sight, base_of, plan
 from shared.usecases.queues import advice
+from shared.usecases.standing import standing
 from shared.usecases.steps import drive
 
 _LATELY = timedelta(days=7)
@@ -48,6 +49,11 @@ class ByHand(Parts):
     def backlog_of(self, definition: DefinitionId) -> dict[str, Any]:
         self.stores.definitions.get(definition)
         return _counts(self.stores.backlog.counts(definition))
+
+    def standing_of(self, definition: DefinitionId) -> tuple[str, ...]:
+        """What of it waits for a person."""
+        holds = self.stores.holds.list(definition, released=False)
+        return standing(holds, self.stores.backlog.counts(definition))
 
     def mark_keys(self, definition: DefinitionId, identities: Sequence[Identity], *, reason: Reason) -> int:
         _, spec = self.definition(definition)

@@ -47,6 +47,7 @@ def test_a_row_that_no_column_can_hold_is_parked_with_its_reason_and_leaves_when
     first = world.run(definition)
     (parked,) = world.get(f"/sync-definitions/{definition}/parked")
     (failure,) = world.get(f"/runs/{first['id']}/failures")
+    health = world.get(f"/sync-definitions/{definition}")["health"]
     world.sql("update app.things set name = 'short again' where id = 4")
     assert world.post(f"/sync-definitions/{definition}/parked/retry", {"keys": ['["4"]']})["due"] == 1
     second = world.run(definition)
@@ -56,6 +57,7 @@ def test_a_row_that_no_column_can_hold_is_parked_with_its_reason_and_leaves_when
     assert "name" in parked["reason"]
     assert "255" in parked["reason"]
     assert "xxx" not in parked["reason"]
+    assert health[0] == "1 row or item is set aside, each with its reason: see `parked`."
     assert written(second) == (1, 0, 0)
     assert world.get(f"/sync-definitions/{definition}/parked") == []
 
@@ -70,6 +72,9 @@ def test_deletes_beyond_the_limit_wait_and_approval_lets_them_through(world: Wor
     assert (held["status"], written(held)) == ("COMPLETED", (0, 0, 0))
     assert {row["key"] for row in waiting} == {'["1"]', '["2"]', '["3"]', '["4"]'}
     assert "DELETE_GUARD" in open_holds(world, definition)
+    health = world.get(f"/sync-definitions/{definition}")["health"]
+    assert health[0].startswith("Deletes are held (DELETE_GUARD): ")
+    assert health[1] == "4 deletes wait for a person: see `awaiting-approval`."
     world.sql("insert into app.things values (4, 'thing 4', 4, 'note 4')")  # it is back: its delete leaves by itself
 
     world.run(definition)

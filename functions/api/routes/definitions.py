@@ -379,6 +379,7 @@ def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:
         poll_interval=draft.poll_interval,
         debounce=draft.debounce,
         health=(
+            *engine.standing_of(record.id),
             *health_of(record, surface=engine.settings.surface, untold=engine.untold(record)),
             *engine.watch_health(record),
             *engine.stream_health(record),
