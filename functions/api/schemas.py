@@ -208,6 +208,12 @@ class DefinitionIn(Document):
     )
 
 
+class PauseOut(Document):
+    reason: str
+    since: datetime
+    seen_by: str = Field(description="A run, or the stream.")
+
+
 class FieldMappingOut(Document):
     id: UUID
     field_no: int
@@ -223,6 +229,9 @@ class FieldMappingOut(Document):
     choices: tuple[str, ...]
     required: bool
     indexed: bool
+    paused: PauseOut | None = Field(
+        default=None, description="Its column is not what it was: the field is written on neither side."
+    )
 
 
 class PoliciesOut(Document):

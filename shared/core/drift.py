@@ -1,29 +1,120 @@
-"""What of a table is not any more what a definition was made for."""
+"""What of a table is not any more what a definition was made for: some fields pause, or the whole definition stops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from shared.core.definition import SourceSpec
+from shared.core.definition import FieldMapping
+from shared.core.families import Family, element_family
+from shared.core.flows import flows_of
+from shared.core.ids import FieldNo
+from shared.core.paused import Pause
+from shared.core.record import DefinitionRecord
 from shared.core.scope import columns_of
+from shared.core.scope_text import parse
 from shared.core.snapshot import TableSnapshot
+from shared.core.source import SourceColumn, SourceType
 
 
-def drift_of(spec: SourceSpec, now: TableSnapshot) -> tuple[str, ...]:
-    """A sentence for each column that the definition uses and that is gone, was renamed, or is of another type."""
-    return tuple(_drifts(spec, now))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    whole: tuple[str, ...] = ()
+    """Parts of a sentence: why nothing of the definition can go on. Rows are known, chosen, ordered or deleted by these
+    columns, or no field is left."""
+    fields: Mapping[FieldNo, str] = field(default_factory=dict)
+    """The fields that pause, each with the reason; none where the whole definition stops."""
+    anew: frozenset[FieldNo] = frozenset()
+    """Of these, the ones that were paused and whose column is another one of the same name and type: it was dropped and
+    made anew, or renamed and replaced, and may be empty. A person says that it is the field's."""
 
 
-def _drifts(spec: SourceSpec, now: TableSnapshot) -> Iterator[str]:
-    used = {column.name: column for column in (*spec.key.columns, *spec.columns)}
-    for extra in (spec.soft_delete_column, spec.cursor_column):
+def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
+    vital = _vital(record)
+    whole = tuple(_stopping(record, vital, now))
+    if whole:
+        return Drift(whole=whole)
+    going = flows_of((replace(mapping, paused=None) for mapping in record.fields), record.draft.mode, record.key)
+    mapped = [mapping for mapping in record.fields if mapping.no in going and mapping.source.name not in vital]
+    changed = {mapping.no: why for mapping in mapped if (why := _changed(mapping.source, now)) is not None}
+    anew = {mapping.no: why for mapping in mapped if mapping.no not in changed and (why := _made_anew(mapping, now))}
+    paused = _with_groups(mapped, {**changed, **anew})
+    if mapped and len(paused) == len(mapped):
+        return Drift(whole=tuple(dict.fromkeys(paused.values())))
+    return Drift(fields=paused, anew=frozenset(anew))
+
+
+def adjusted(record: DefinitionRecord, drift: Drift, *, at: datetime, seen_by: str) -> DefinitionRecord:
+    """With the fields paused that have to be, and the others going on; as it was where the whole definition stops."""
+    if drift.whole:
+        return record
+    fields = tuple(
+        replace(mapping, paused=_pause(mapping.paused, drift.fields.get(mapping.no), at, seen_by))
+        for mapping in record.fields
+    )
+    return replace(record, fields=fields)
+
+
+def alike(was: SourceType, now: SourceType) -> bool:
+    """Whether values of both types travel alike: types of one family, which differ in what they can hold. Then only a value
+    that does not fit is set aside."""
+    family = element_family(was)
+    if was.is_array != now.is_array or family is not element_family(now):
+        return False
+    return was.name == now.name or family not in (Family.ENUM, Family.OTHER)
+
+
+def _vital(record: DefinitionRecord) -> Mapping[str, SourceColumn | None]:
+    """The columns that decide which rows are meant, with what they were; None: only their name is known."""
+    found: dict[str, SourceColumn | None] = {column.name: column for column in record.key.columns}
+    for extra in (record.soft_delete_column, record.cursor_column):
         if extra is not None:
-            used[extra.name] = extra
-    for name, column in used.items():
+            found.setdefault(extra.name, extra)
+    if record.draft.row_filter is not None:
+        known = {mapping.source.name: mapping.source for mapping in record.fields}
+        for name in columns_of(parse(record.draft.row_filter)):
+            found.setdefault(name, known.get(name))
+    return found
+
+
+def _stopping(record: DefinitionRecord, vital: Mapping[str, SourceColumn | None], now: TableSnapshot) -> Iterator[str]:
+    own = {column.name for column in (*record.key.columns, record.soft_delete_column, record.cursor_column) if column}
+    for name, was in vital.items():
         found = now.column(name)
         if found is None:
-            yield f"the column {name} is gone, or has another name now"
-        elif (found.type.name, found.type.is_array) != (column.type.name, column.type.is_array):
-            yield f"the column {name} was {column.type.declared} and is {found.type.declared} now"
-    if spec.scope is not None:
-        for name in columns_of(spec.scope):
-            if name not in used and now.column(name) is None:
-                yield f"the column {name} of the row filter is gone, or has another name now"
+            filtering = "" if name in own else " of the row filter"
+            yield f"the column {name}{filtering} is gone, or has another name now"
+        elif was is not None and (found.type.name, found.type.is_array) != (was.type.name, was.type.is_array):
+            yield f"the column {name} was {was.type.declared} and is {found.type.declared} now"
+
+
+def _changed(was: SourceColumn, now: TableSnapshot) -> str | None:
+    found = now.column(was.name)
+    if found is None:
+        return f"the column {was.name} is gone, or has another name now"
+    if not alike(was.type, found.type):
+        return f"the column {was.name} was {was.type.declared} and is {found.type.declared} now"
+    return None
+
+
+def _made_anew(mapping: FieldMapping, now: TableSnapshot) -> str | None:
+    """Only where it was paused: a copy of a whole database may number its columns anew."""
+    found = now.column(mapping.source.name)
+    if mapping.paused is None or found is None or found.position == mapping.source.position:
+        return None
+    return f"the column {found.name} is there again, but it is another one, made anew, and may be empty"
+
+
+def _with_groups(mapped: list[FieldMapping], paused: Mapping[FieldNo, str]) -> dict[FieldNo, str]:
+    """Fields of one group are one value: they pause together."""
+    found = dict(paused)
+    reasons = {mapping.group: paused[mapping.no] for mapping in mapped if mapping.group and mapping.no in paused}
+    for mapping in mapped:
+        if mapping.group in reasons and mapping.no not in found:
+            found[mapping.no] = f"its group {mapping.group} is one value, and {reasons[mapping.group]}"
+    return found
+
+
+def _pause(known: Pause | None, reason: str | None, at: datetime, seen_by: str) -> Pause | None:
+    if reason is None:
+        return None
+    return Pause(reason=reason, since=at, seen_by=seen_by) if known is None else replace(known, reason=reason)

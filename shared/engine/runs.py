@@ -13,11 +13,12 @@ from shared.core.record import DefinitionRecord
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
 from shared.core.untold import Untold
-from shared.engine.parts import Parts
+from shared.engine.columns import Columns
 from shared.ports import HoldRequest
 from shared.settle.holds import hold_for
 from shared.usecases.choosing import capture_of
-from shared.usecases.health import UNTOLD_FOR
+from shared.usecases.columns import BY_RUN
+from shared.usecases.health import UNTOLD_FOR, paused_sentences
 from shared.usecases.ingress import capture_list
 from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, lanes_of, unagreed, why_not
 from shared.usecases.steps import Captured, Settled, capture, settle
@@ -36,7 +37,7 @@ class Reading:
     workers: int = 1
 
 
-class RunSteps(Parts):
+class RunSteps(Columns):
     """The steps of runs, each bounded in time."""
 
     def start_run(
@@ -57,6 +58,7 @@ class RunSteps(Parts):
         record = self.stores.definitions.get(definition)
         if why_not(record) is None:
             self._ask_for_agreement(record, run)
+            record = self._compare_columns(record, run)
         blocking = self.stores.holds.blocking(definition)
         if blocking or why_not(record) is not None:
             self._finish(definition, run, ending(record, blocking, held=False, error=None, failed_items=False))
@@ -89,12 +91,15 @@ class RunSteps(Parts):
                 ledger=stores.ledger,
             )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            if self.changed_since(record, error, seen_by=BY_RUN):
+                return self.capture(definition, run)
             self._stopped(definition, run, error)
             return Captured(capture=kind.value.lower(), numbers={}, notes=(error.message,), held=True)
         seconds = self.clock.monotonic() - began
         if kind is ChangeDetection.SCAN:
             stores.definitions.set_scan_seconds(definition, seconds)
-        stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, list(found.notes))
+        notes = [*found.notes, *paused_sentences(record)]
+        stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, notes)
         return found
 
     def capture_list(self, definition: DefinitionId, run: RunId, *, workers: int) -> Reading:
@@ -120,13 +125,15 @@ class RunSteps(Parts):
                 go_on=lambda: stores.runs.goes_on(run, version=record.version),
             )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            if self.changed_since(record, error, seen_by=BY_RUN):
+                return Reading(more=True)
             self._stopped(definition, run, error)
             stores.runs.add_captured(run, "delta", {}, [error.message])
             return Reading(held=True)
         finally:
             if client is not None:
                 stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
-        stores.runs.add_captured(run, "delta", found.numbers, list(found.notes))
+        stores.runs.add_captured(run, "delta", found.numbers, [*found.notes, *paused_sentences(record)])
         few = stores.backlog.counts(definition).due <= self.settings.page_size
         return Reading(held=found.held, wait=found.wait, more=found.more, workers=1 if few else max(workers, 1))
 
@@ -152,6 +159,8 @@ class RunSteps(Parts):
                 lanes=lanes_of(itself),
             )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            if self.changed_since(record, error, seen_by=BY_RUN):
+                return _nothing(None, more=True)
             self._stopped(definition, run, error)
             return _nothing(hold_for(error))
         finally:
@@ -186,6 +195,17 @@ class RunSteps(Parts):
         for request in requests:
             self.stores.holds.open(record.id, request, run)
         return requests[0] if requests else None
+
+    def _compare_columns(self, record: DefinitionRecord, run: RunId) -> DefinitionRecord:
+        """Fields whose columns are not what they were pause before anything is read; the record as it is then. What keeps
+        the table from being looked at, the steps meet too, and say so."""
+        try:
+            looked = self.look_at_columns(record, seen_by=BY_RUN)
+        except SyncError:
+            return record
+        if looked.hold is not None:
+            self.stores.holds.open(record.id, looked.hold, run)
+        return looked.record
 
     def _finish(self, definition: DefinitionId, run: RunId, end: Ending) -> None:
         self.stores.runs.finish(run, end.status, code=end.code, message=end.message)
@@ -262,5 +282,5 @@ class RunSteps(Parts):
         return next_due(schedule, last=first, now=first, zone=zone) - first
 
 
-def _nothing(hold: HoldRequest | None) -> Settled:
-    return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold, more=False)
+def _nothing(hold: HoldRequest | None, *, more: bool = False) -> Settled:
+    return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=hold, more=more)

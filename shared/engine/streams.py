@@ -26,10 +26,11 @@ from shared.core.record import DefinitionRecord, compiled
 from shared.core.replication import Lsn, lsn_text
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.slots import BudgetAction, Measured, Phase, SlotRecord
-from shared.engine.parts import Parts
+from shared.engine.columns import Columns
 from shared.engine.turnstile import Pass, Turnstile
 from shared.faults import describe
 from shared.settle.holds import hold_for
+from shared.usecases.columns import BY_STREAM
 from shared.usecases.runs import unagreed, why_not
 from shared.usecases.steps import Settled, drive, settle
 from shared.usecases.stream_health import stream_sentences
@@ -53,7 +54,7 @@ _LATEST: Final = 900.0
 """Seconds until a definition's leftovers are looked at again."""
 
 
-class Streams(Parts):
+class Streams(Columns):
     """What queue triggers, the schedule tick and people do about change streams."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -184,6 +185,8 @@ class Streams(Parts):
                 lanes=_LANES,
             )
         except (SafetyStop, ConfigurationError, InvariantViolated) as error:
+            if self.changed_since(record, error, seen_by=BY_STREAM):
+                return Settled(pages=0, claimed=0, counts=RunCounts(), wait=None, hold=None, more=True)
             self.stores.holds.open(definition, hold_for(error), run)
             return None
         finally:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from shared.adapters.postgres.slots import SlotAdmin
 from shared.core.changes import SlotIdentity
 from shared.core.definition import SourceSpec
-from shared.core.drift import drift_of
 from shared.core.errors import ConfigurationError, Conflicting, NotFound, PermissionMissing, SyncError
 from shared.core.gathering import Trouble, TroubleKind, Watch, Watches
 from shared.core.ids import DefinitionId, InstanceId
@@ -17,6 +16,7 @@ from shared.core.slots import PLUGIN, Break, Published, SlotRecord, continuity
 from shared.core.source import RelationKind, TableRef
 from shared.engine import Engine
 from shared.ports import HoldRequest
+from shared.usecases.columns import BY_STREAM
 from shared.usecases.stream_holds import broken, drifted, narrow, truncated
 
 log = logging.getLogger("syncbridge.poller")
@@ -164,7 +164,7 @@ class Care:
                 case TroubleKind.TRUNCATED:
                     self._hold(concerned, lambda spec: truncated(spec.table))
                 case TroubleKind.DESCRIBED:
-                    self._hold(concerned, self._drift)
+                    self._compare(concerned, watching)
                 case TroubleKind.IDENTITY_NARROW:
                     self._hold(concerned, self._narrow)
                     self._anew(concerned, watching)  # what it meanwhile did not tell, a scan finds
@@ -177,20 +177,28 @@ class Care:
         for definition, spec in concerned.items():
             request = reason(spec)
             if request is not None:
-                self._holds.open(definition, request, None)
-                log.warning(
-                    "a definition is held",
-                    extra={"action": "held", "kind": request.kind, "definition": str(definition)},
-                )
+                self._open(definition, request)
 
-    def _drift(self, spec: SourceSpec) -> HoldRequest | None:
-        """A description is a hint, and may be old: the catalog says what is."""
-        instance = self._engine.stores.instances.get(self._instance)
-        try:
-            sentences = drift_of(spec, self._engine.sources.admin(instance).introspect(spec.table))
-        except NotFound:
-            sentences = ("the table is gone, or has another name now",)
-        return drifted(spec.table, sentences) if sentences else None
+    def _open(self, definition: DefinitionId, request: HoldRequest) -> None:
+        self._holds.open(definition, request, None)
+        log.warning(
+            "a definition is held", extra={"action": "held", "kind": request.kind, "definition": str(definition)}
+        )
+
+    def _compare(self, concerned: Mapping[DefinitionId, SourceSpec], watching: Watching) -> None:
+        """A description is a hint, and may be old: the catalog says what is. Fields pause before the changes go on their
+        way; of those that go on again, a scan finds what changed meanwhile."""
+        for definition, spec in concerned.items():
+            record = self._engine.stores.definitions.get(definition)
+            try:
+                looked = self._engine.look_at_columns(record, seen_by=BY_STREAM)
+            except NotFound:
+                self._open(definition, drifted(spec.table, ("the table is gone, or has another name now",)))
+                continue
+            if looked.hold is not None:
+                self._open(definition, looked.hold)
+            if looked.resumed:
+                self._anew({definition: spec}, watching)
 
     def _narrow(self, spec: SourceSpec) -> HoldRequest | None:
         """The same: perhaps it was mended since."""

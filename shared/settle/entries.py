@@ -10,7 +10,7 @@ from shared.core.definition import SyncDefinition
 from shared.core.digests import content_hash
 from shared.core.ids import Digest, ETag, FieldNo, ItemId
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Provenance
-from shared.core.paused import held
+from shared.core.paused import agreed_under, fields_of, held, unseen_under
 from shared.ports import Confirmation
 from shared.settle.work import Work
 
@@ -123,9 +123,18 @@ def settled(
         provenance=wrote or (former.provenance if former else None) or Provenance.PUSH,
         intents=_alive(work, at, etag),
         generation=_generation(former, work.state),
-        mapping_fingerprint=definition.mapping_fingerprint,
+        mapping_fingerprint=_agreed_under(work, definition),
         last_source_ts=source_time(work, definition),
     )
+
+
+def _agreed_under(work: Work, definition: SyncDefinition) -> bytes:
+    """An item that somebody has edited, or that was found, is taken as it is: nobody has compared its paused fields."""
+    paused, former = definition.paused, work.known
+    agreed = former is not None and former.state is EntryState.SETTLED
+    edited = work.item is not None and (former is None or not agreed or work.item.etag != former.etag)
+    unseen = paused if edited else paused & unseen_under(former.mapping_fingerprint if former else None)
+    return agreed_under(fields_of(definition.mapping_fingerprint), paused, unseen)
 
 
 def kept(work: Work, definition: SyncDefinition, at: Moment) -> LedgerEntry:

@@ -40,7 +40,6 @@ from shared.settle.acts import (
 )
 from shared.settle.decide import decide, key_differs
 from shared.settle.entries import item_of, kept, settled, tombstone
-from shared.settle.look import unseen
 from shared.settle.page_state import PageState
 from shared.settle.untold import is_untold
 from shared.settle.work import Work
@@ -92,8 +91,6 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
             _look_first(work, judged)
         case Merge(to_row=fields, conflicts=conflicts) if fields:
             judged.rows.append(update_row(work, definition, page.op(), fields, conflicts))
-        case Merge(to_item=fields) if not work.item_read and fields & unseen(work.known):
-            _look_first(work, judged)
         case Merge(to_item=fields, conflicts=conflicts, adopted=adopted) if fields or _wants_key(page, work):
             judged.items.append(
                 patch(

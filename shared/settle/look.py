@@ -9,7 +9,7 @@ from shared.core.flows import Flow
 from shared.core.ids import Digest, ETag, FieldNo, IdentityHash, sync_key
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry
-from shared.core.paused import paused_under
+from shared.core.paused import unseen_under
 from shared.core.reconcile import Policy
 from shared.ports import ListStore
 from shared.settle.work import Work
@@ -48,19 +48,14 @@ def knows_too_little(work: Work, policy: Policy) -> bool:
 
 def lacks_agreement(entry: LedgerEntry, policy: Policy) -> bool:
     """Whether the item may have values that nobody has looked at: in a field that may flow to the row, since it was mapped;
-    in a field that was paused, since then; or in any, where the row's half has landed and both sides were never agreed on as
-    a whole."""
+    in one that was paused when somebody edited the item; or in any, where the row's half has landed and both sides were never
+    agreed on as a whole."""
     base = entry.base or {}
     if entry.mapping_fingerprint is None:
         return True
-    if policy.writes_rows and not unseen(entry).isdisjoint(policy.flows):
+    if not unseen_under(entry.mapping_fingerprint).isdisjoint(policy.flows):
         return True
     return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
-
-
-def unseen(entry: LedgerEntry | None) -> frozenset[FieldNo]:
-    """Fields that were paused when this was agreed: its eTag says nothing about what the item has in them."""
-    return paused_under(entry.mapping_fingerprint) if entry is not None else frozenset()
 
 
 def observe(work: Work, observations: Mapping[bytes, Observation]) -> bool:

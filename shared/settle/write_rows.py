@@ -36,6 +36,8 @@ from shared.settle.holds import hold_for
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 
+DRIFTED = "schema_drift"
+"""The code of what the table says that is not what it was any more: whoever runs the page looks at it as a whole."""
 BUSY_FOR = timedelta(seconds=5)
 """When a row that somebody else had locked is due again."""
 
@@ -103,6 +105,8 @@ def _write(page: PageState, group: list[RowAct], half: RowHalf) -> Generator[Bou
     try:
         transaction = page.tools.rows.begin(page.definition.source)
     except (RowsHidden, ConfigurationError) as stop:
+        if stop.code == DRIFTED:
+            raise
         page.hold = hold_for(stop)
         page.unsent((act.work for act in group), None)
         return []
@@ -189,8 +193,10 @@ def _carried_out(
         return []
     except (RowsHidden, ConfigurationError) as stop:
         void()
-        page.hold = hold_for(stop)
         page.unsent((act.work for act in group), None)
+        if stop.code == DRIFTED:
+            raise
+        page.hold = hold_for(stop)
         return []
     except Doubt:
         for act in group:

@@ -27,6 +27,8 @@ def reversible(conflict: Mapping[str, Any], record: DefinitionRecord) -> tuple[F
             f"definition {record.name!r} has no field of {column} as it was any more: its value is in the log, write it by hand",
             code="field_gone",
         )
+    if mapping.paused is not None:
+        raise Conflicting(f"{column} is paused: {mapping.paused.reason}", code="field_paused")
     if flows_of(record.fields, record.draft.mode, record.key).get(mapping.no) is not Flow.BOTH:
         raise Conflicting(
             f"{column} flows one way only, so that one side would undo it: write the value where the field flows from",

@@ -1,7 +1,7 @@
 """A definition's life: drafted, checked, provisioned, active, paused, deactivated, deleted."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from shared.control_ports import Definitions, SharePointAdmin, Snapshots, Source
 from shared.core.days import DayColumn
 from shared.core.definition import DefinitionState, FieldKind
 from shared.core.draft import DraftDefinition
+from shared.core.drift import drift_of
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
 from shared.core.lifecycle import check_definition_move
@@ -105,7 +106,8 @@ def change(
     columns: Sequence[ListColumn] = ()
     if record.target.list_id is not None:
         columns = sharepoint.columns(record.target.site_id, record.target.list_id)
-    changed, warnings = _checked(replace(record, draft=_numbered(record, draft)), snapshot, source, columns)
+    numbered = _numbered(record, draft, drift_of(record, snapshot).anew)
+    changed, warnings = _checked(replace(record, draft=numbered), snapshot, source, columns)
     if record.state is DefinitionState.DRAFT:
         changed = _agreed(changed)  # nothing was written under another one
     if changed.agreed_scope != scope_fingerprint_of(changed):
@@ -224,9 +226,9 @@ def _agreed(record: DefinitionRecord) -> DefinitionRecord:
     return replace(record, agreed_scope=scope_fingerprint_of(record), agreed_terms=terms_of_record(record))
 
 
-def _numbered(record: DefinitionRecord, draft: DraftDefinition) -> DraftDefinition:
+def _numbered(record: DefinitionRecord, draft: DraftDefinition, anew: Collection[FieldNo]) -> DraftDefinition:
     """Fields that are as they were keep their numbers; changed and new ones get numbers of their own, so that no digest
-    of the old meaning is taken for one of the new."""
+    of the old meaning is taken for one of the new. So do those whose column was made anew."""
     known = {(m.source.name, m.target_column_name, m.kind, m.transform_rule): m.no for m in record.fields}
     by_pair = {(m.source.name, m.target_column_name): m for m in record.fields}
     by_source = {m.source.name: m for m in reversed(record.fields)}
@@ -240,6 +242,7 @@ def _numbered(record: DefinitionRecord, draft: DraftDefinition) -> DraftDefiniti
         if before is not None:
             target = before.target_column_name
             number = known.get((field.source_column_name, target, field.kind or before.kind, field.transform_rule))
+            number = None if number in anew else number
         fields.append(replace(field, no=number, target_column_name=target))
     return replace(draft, fields=tuple(fields))
 

@@ -20,6 +20,7 @@ def health_of(record: DefinitionRecord, *, surface: timedelta, untold: Untold) -
 
 def _health(record: DefinitionRecord, surface: timedelta, untold: Untold) -> Iterator[str]:
     yield from _list(record, surface)
+    yield from paused_sentences(record)
     yield from _cursor(record, untold)
     if record.draft.change_detection is ChangeDetection.WATERMARK:
         yield "The watermark does not see deletes: a scan finds them once a day."
@@ -28,6 +29,18 @@ def _health(record: DefinitionRecord, surface: timedelta, untold: Untold) -> Ite
         yield f"A person's edit moves once it has rested for {_words(record.draft.debounce)}."
     if record.state_reason:
         yield f"{record.state.value.capitalize()}: {record.state_reason}"
+
+
+def paused_sentences(record: DefinitionRecord) -> tuple[str, ...]:
+    """What takes no part for now, and what a person may do about it."""
+    return tuple(
+        f"The field {mapping.target_display_name} is paused since {mapping.paused.since:%Y-%m-%d %H:%M} UTC: "
+        f"{mapping.paused.reason}. It is written on neither side; the other fields go on. It goes on by itself once its column "
+        "is as it was, from what was agreed before. Or map the field to another column, or take it out; a column that was made "
+        "anew waits for a person to resume the field."
+        for mapping in record.fields
+        if mapping.paused is not None
+    )
 
 
 def _list(record: DefinitionRecord, surface: timedelta) -> Iterator[str]:

@@ -150,6 +150,30 @@ def test_a_table_without_a_key_is_refused_and_all_problems_are_said_at_once(worl
     assert world.get("/sync-definitions") == []
 
 
+def test_a_paused_field_that_is_mapped_to_another_column_goes_on_there(world: World) -> None:
+    definition = world.live()
+    world.run(definition)
+    world.sql("alter table app.things rename column note to remark")
+    world.sql("update app.things set qty = 100, remark = 'new' where id = 1")
+    run = world.run(definition)
+    assert run["status"] == "COMPLETED"
+    assert any("note is gone" in note for note in run["notes"])
+    fields = world.get(f"/sync-definitions/{definition}/paused-fields")
+    assert [(field["source_column_name"], field["paused"]["seen_by"]) for field in fields] == [("note", "run")]
+    refused = world.refused("POST", f"/field-mappings/{fields[0]['id']}/resume", status=409)
+    assert "stays paused" in refused["detail"]
+    first = world.items(definition)["thing 1"]["fields"]
+    assert (first["qty"], first["note"]) == (100, "note 1")
+    world.call(
+        "PUT",
+        f"/field-mappings/{fields[0]['id']}",
+        {"source_column_name": "remark", "target_column_name": fields[0]["target_column_name"]},
+    )
+    assert world.get(f"/sync-definitions/{definition}/paused-fields") == []
+    world.run(definition)
+    assert world.items(definition)["thing 1"]["fields"]["note"] == "new"
+
+
 def test_a_definition_is_deactivated_then_deleted_and_its_name_is_free_again(world: World) -> None:
     definition = world.live()
     world.run(definition)

@@ -29,7 +29,7 @@ class Item:
 
 class Sight(Setting):
     def rows(self) -> dict[str, dict[str, Any]]:
-        """By key, the columns that are mapped, key columns left out."""
+        """By key, the columns that are mapped and not paused, key columns left out."""
         names = self._names()
         found = self.stage.rows.execute(
             sql.SQL("select id, {} from {} order by id").format(
@@ -108,10 +108,23 @@ class Sight(Setting):
             for identity, item, state, code in found
         ]
 
+    def health(self) -> tuple[str, ...]:
+        return health_of(self.record, surface=timedelta(minutes=15), untold=self.engine.untold(self.record))
+
     def untold(self) -> list[str]:
         """What the definition's health says of its cursor column."""
-        health = health_of(self.record, surface=timedelta(minutes=15), untold=self.engine.untold(self.record))
-        return [sentence for sentence in health if "cursor column" in sentence]
+        return [sentence for sentence in self.health() if "cursor column" in sentence]
+
+    def paused(self) -> dict[str, str]:
+        """The paused fields, by source column, with their reasons."""
+        return {m.source.name: m.paused.reason for m in self.record.fields if m.paused is not None}
+
+    def shown(self, name: str) -> list[Any]:
+        """What the items have in the list column of a source column, paused or not, in the order of their rows' keys."""
+        keys, key_column = self._keys(), self.definition.target.key_column
+        found = [one["fields"] for one in self.people("GET", "/items?top=5000")["items"]]
+        found.sort(key=lambda fields: keys[fields[key_column]])
+        return [plain(fields.get(self.column(name))) for fields in found]
 
     def explanations(self) -> list[str]:
         """What is told about parked subjects."""
@@ -126,7 +139,8 @@ class Sight(Setting):
 
     def _names(self) -> list[str]:
         keys = {column.name for column in self.record.key.columns}
-        return list(dict.fromkeys(m.source.name for m in self.record.fields if m.source.name not in keys))
+        going = [m.source.name for m in self.record.fields if m.paused is None]
+        return list(dict.fromkeys(name for name in going if name not in keys))
 
     def _keys(self) -> dict[str, str]:
         """Sync key -> row key."""

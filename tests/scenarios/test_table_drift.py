@@ -1,7 +1,9 @@
-"""The table changes under a definition: nothing is emptied in the list, and words say what changed."""
+"""The table changes under a definition: nothing is emptied on either side, and words say what changed."""
 
 import pytest
 
+from shared.core.definition import ConflictPolicy, GuardSettings
+from shared.core.errors import Conflicting
 from tests.scenarios.case import Case, Maker
 from tests.scenarios.staff import AGE, CITY, KEY, NAME
 
@@ -23,21 +25,109 @@ def staffed(case: Case) -> Case:
     return staff(case)
 
 
-@pytest.mark.parametrize("change", ["rename column city to town", "drop column city"], ids=["renamed", "dropped"])
-def test_a_column_that_the_table_does_not_have_any_more_empties_nothing_in_the_list(staffed: Case, change: str):
+WATCHED = GuardSettings(change_floor=1)
+"""Rows that all change at once hold the definition, however few they are."""
+
+
+@pytest.fixture
+def watched(new_case: Maker) -> Case:
+    return staff(new_case(guards=WATCHED))
+
+
+@pytest.mark.parametrize("policy", [ConflictPolicy.SOURCE_WINS, ConflictPolicy.DESTINATION_WINS])
+def test_a_renamed_column_pauses_its_field_alone_and_goes_on_from_what_was_agreed_once_it_is_back(
+    new_case: Maker, policy: ConflictPolicy
+):
+    case = new_case(guards=WATCHED, conflict_policy=policy)
+    case.user_inserts(3, name="Cyd", city="Lima", age=63)
+    staff(case)
+    case.owner("alter table public.staff rename column city to town")
+    case.person_edits("1", city="Bonn", age=42)
+    case.person_edits("3", city="Kiel")
+    case.sql("update public.staff set town = 'Nice', age = age + 1 where id > 1")
+    assert [case.pull().status, case.push().status] == ["COMPLETED", "COMPLETED"]
+    assert "city is gone" in case.paused()["city"]
+    assert any("City is paused since" in sentence for sentence in case.health())
+    assert [row["age"] for row in case.agreed().values()] == [42, 53, 64]
+    assert case.shown("city") == ["Bonn", "Rome", "Kiel"]
+    assert case.sql("select town from public.staff order by id") == [("Oslo",), ("Nice",), ("Nice",)]
+    case.owner("alter table public.staff rename column town to city")
+    case.push()
+    won, lost = ("Nice", "Kiel") if policy is ConflictPolicy.SOURCE_WINS else ("Kiel", "Nice")
+    assert [row["city"] for row in case.agreed().values()] == ["Bonn", "Nice", won]
+    assert [(key, column, value) for key, column, value, _ in case.conflicts()] == [("3", "city", f'"{lost}"')]
+    assert (case.paused(), case.holds()) == ({}, {})
+    case.quiet()
+    case.golden()
+
+
+def test_a_column_that_is_dropped_and_made_anew_empties_nothing_and_goes_on_when_a_person_says_so(watched: Case):
+    case = watched
+    case.owner("alter table public.staff drop column city")
+    case.person_edits("1", city="Bonn", age=42)
+    case.user_inserts(3, name="Cyd", age=63)
+    case.pull()
+    case.push()
+    assert [row["age"] for row in case.agreed().values()] == [42, 52, 63]
+    city = next(m.no for m in case.record.fields if m.source.name == "city")
+    with pytest.raises(Conflicting, match="city is gone"):
+        case.engine.resume_field(case.id, city, actor="test")
+    case.owner("alter table public.staff add column city text")
+    case.push()
+    assert "made anew" in case.paused()["city"]
+    assert case.shown("city") == ["Bonn", "Rome", None]
+    case.told("a person resumes the field city")
+    case.engine.resume_field(case.id, city, actor="test")
+    assert case.push().status == "HELD"
+    case.engine.plan(case.id, actor="test")
+    case.release("POLICY_CHANGED")
+    case.push()
+    assert [row["city"] for row in case.agreed().values()] == ["Bonn", "Rome", None]
+    assert (case.conflicts(), case.holds()) == ([], {})
+    case.quiet()
+    case.golden()
+
+
+def test_a_column_that_goes_while_a_run_is_under_way_pauses_its_field_and_the_run_goes_on(watched: Case):
+    case, engine = watched, watched.engine
+    case.user_updates(1, age=42)
+    run, _ = engine.start_run(case.id, trigger="SCHEDULE", requested_by="test")
+    assert engine.begin_run(case.id, run.id) is not None
+    case.owner("alter table public.staff drop column city")
+    assert not engine.capture(case.id, run.id).held
+    case.owner("alter table public.staff rename column name to title")
+    settled = engine.settle(case.id, run.id)
+    assert (settled.hold, settled.more) == (None, True)
+    while engine.settle(case.id, run.id).more:
+        pass
+    engine.finish_run(case.id, run.id, held=False, error=None)
+    assert set(case.paused()) == {"city", "name"}
+    assert case.item("1").values == {"age": 42}
+    assert (case.shown("city"), case.shown("name")) == (["Oslo", "Rome"], ["Ann", "Bob"])
+    assert case.holds() == {}
+    case.golden()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("drop column name, drop column city, drop column age", "name is gone"),
+        ("alter column id type bigint", "id was integer and is bigint now"),
+    ],
+    ids=["every field", "the key"],
+)
+def test_a_table_without_any_field_or_with_another_key_holds_the_definition_both_ways(
+    staffed: Case, change: str, said: str
+):
     case = staffed
     case.owner(f"alter table public.staff {change}")
-    case.person_edits("1", age=42)
+    case.person_edits("1", city="Bonn")
     for run in (case.pull, case.push):
         assert run().status == "HELD"
-        assert "introspect the table again" in case.holds()["CONFIGURATION"]
-        assert "city" in case.holds()["CONFIGURATION"]
-        case.release("CONFIGURATION")
-    assert (case.item("1").values["city"], case.item("2").values["city"]) == ("Oslo", "Rome")
-    if change.startswith("rename"):
-        case.owner("alter table public.staff rename column town to city")
-        case.pull()
-        assert case.agreed()["1"]["age"] == 42
+        assert said in case.holds()["SCHEMA_DRIFT"]
+        case.release("SCHEMA_DRIFT")
+    assert case.shown("city") == ["Bonn", "Rome"]
+    assert case.paused() == {}
     case.golden()
 
 
@@ -59,18 +149,23 @@ def test_a_column_of_a_narrower_type_goes_on_and_refuses_only_what_it_cannot_hol
     case.golden()
 
 
-def test_a_value_of_a_new_type_that_the_list_cannot_keep_sets_aside_its_row_and_no_other(staffed: Case):
-    case = staffed
+def test_a_column_of_another_kind_of_type_pauses_its_field_until_it_is_as_it_was(watched: Case):
+    case = watched
     case.owner("alter table public.staff alter column age type text")
-    case.user_updates(1, age="many")
-    case.user_updates(2, age="53")
+    case.user_updates(1, age="many", city="Bonn")
+    case.person_edits("2", age=53, city="Kiel")
+    case.pull()
     case.push()
-    assert (case.item("1").values["age"], case.item("2").values["age"]) == (41, 53)
-    assert [key for key, state, _ in case.waiting() if state == "PARKED"] == ["1"]
-    assert "age" in case.explanations()[0]
+    assert "age was bigint and is text now" in case.paused()["age"]
+    assert [row["city"] for row in case.agreed().values()] == ["Bonn", "Kiel"]
+    assert case.sql("select age from public.staff order by id") == [("many",), ("52",)]
+    assert case.shown("age") == [41, 53]
     case.user_updates(1, age="42")
+    case.owner("alter table public.staff alter column age type bigint using age::bigint")
     case.push()
-    assert case.item("1").values["age"] == 42
+    assert [row["age"] for row in case.agreed().values()] == [42, 53]
+    assert (case.paused(), case.conflicts()) == ({}, [])
+    case.quiet()
     case.golden()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.core.backlog import Reason
 from shared.core.definition import ConflictPolicy, DeletePolicy, SyncMode
+from shared.core.errors import NotFound
 from shared.core.ids import FieldNo, identity_of
 from shared.core.paused import Pause, agreed_under, fields_of
 from tests.fakes.lists import lost_after, lost_before
@@ -74,6 +75,35 @@ def test_a_paused_field_is_written_on_neither_side_and_the_others_go_on_both_way
     assert b_of(world) == ("user", "person")
     assert not world.conflicts()
     quiet(world)
+
+
+def test_only_items_that_were_edited_during_the_pause_are_read_when_the_field_goes_on(world: World):
+    for key in ("1", "2", "3"):
+        world.source.put(key, a="x", b="old")
+    world.push()
+    edited, *_ = world.lists.items
+    pause(world)
+    world.lists.edit(edited, {"B": "person"})
+    pull(world, edited)
+    pull(world, edited)  # and again, by its eTag unchanged
+    reads = world.lists.reads
+    resume(world)
+    assert world.lists.reads == reads + 1
+    assert world.expected() == world.items()
+    assert sorted(row["b"] or "" for row in world.source.rows.values()) == ["old", "old", "person"]
+
+
+def test_an_edit_of_a_list_that_is_only_pushed_is_written_back_once_the_field_goes_on(metastore: str):
+    world = World(metastore, **two_way(mode=SyncMode.ONE_WAY_PUSH))
+    _, item = one(world, a="x", b="old")
+    pause(world)
+    world.lists.edit(item, {"B": "person"})
+    pull(world, item)
+    assert b_of(world) == ("old", "person")
+    resume(world)
+    assert b_of(world) == ("old", "old")
+    assert [(column, lost) for column, lost, *_ in world.conflicts()] == [("b", '"person"')]
+    world.close()
 
 
 def test_an_items_edit_during_the_pause_is_an_edit_once_the_field_goes_on(world: World):
@@ -236,3 +266,21 @@ def test_what_a_person_typed_during_the_pause_is_logged_before_a_row_writes_over
     assert b_of(world) == ("user", "user")
     assert [(column, lost) for column, lost, *_ in world.conflicts()] == [("b", '"person"')]
     world.close()
+
+
+def test_a_column_that_goes_before_its_row_is_written_gives_the_page_back(world: World):
+    """Whoever runs the page looks at the table, pauses the field, and tries again; nothing is held by the page."""
+    _, item = one(world, a="x", b="y")
+    gone = NotFound("public.t has no column b any more", code="schema_drift")
+    world.rows.apply_faults.append(gone)
+    world.lists.edit(item, {"A": "z", "B": "person"})
+    with pytest.raises(NotFound):
+        pull(world, item)
+    assert values_of(world, "1") == {"a": "x", "b": "y"}
+    assert not world.holds.opened
+    pause(world)
+    assert (values_of(world, "1")["a"], b_of(world)) == ("z", ("y", "person"))
+    resume(world)
+    assert b_of(world) == ("person", "person")
+    assert not world.conflicts()
+    quiet(world)

@@ -13,6 +13,7 @@ from functions.api.schemas import (
     FieldMappingIn,
     FieldMappingOut,
     GuardsIn,
+    PauseOut,
     PoliciesOut,
     StateChange,
 )
@@ -21,6 +22,7 @@ from shared.core.definition import DefinitionState, GuardSettings
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, SiteId
+from shared.core.paused import Pause
 from shared.core.policies import policies_of
 from shared.core.problems import Problem
 from shared.core.record import DefinitionRecord
@@ -193,6 +195,24 @@ def add_field(definition_id: UUID, body: FieldMappingIn, engine: TheEngine, acto
     return _change(engine, record, replace(record.draft, fields=(*_drafted(record), _field(body))), actor)
 
 
+@router.get("/{definition_id}/paused-fields")
+def paused_fields(definition_id: UUID, engine: TheEngine) -> list[FieldMappingOut]:
+    """Fields whose columns are not what they were: written on neither side, while the others go on."""
+    record = engine.stores.definitions.get(DefinitionId(definition_id))
+    return [field for field in _fields(engine, record) if field.paused is not None]
+
+
+@fields_router.post("/field-mappings/{field_id}/resume")
+def resume_field(field_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
+    """A paused field goes on; refused while its column is not what it was. It goes on by itself where the same column is as
+    it was again. One that was made anew counts as mapped now: nothing was agreed about it, and whichever side has a value
+    gives it to the other."""
+    definition_id, no = engine.stores.definitions.field_owner(field_id)
+    resumed = engine.resume_field(definition_id, no, actor=actor)
+    marked = engine.mark_rows(definition_id, None, reason=Reason.MAPPING)
+    return _shown(engine, resumed) | {"rows_marked": marked}
+
+
 @fields_router.get("/field-mappings/{field_id}")
 def field_mapping(field_id: UUID, engine: TheEngine) -> FieldMappingOut:
     definition_id, _ = engine.stores.definitions.field_owner(field_id)
@@ -337,9 +357,14 @@ def _fields(engine: Engine, record: DefinitionRecord) -> list[FieldMappingOut]:
             choices=mapping.choices,
             required=mapping.required,
             indexed=mapping.indexed,
+            paused=_pause(mapping.paused),
         )
         for mapping in record.fields
     ]
+
+
+def _pause(pause: Pause | None) -> PauseOut | None:
+    return None if pause is None else PauseOut(reason=pause.reason, since=pause.since, seen_by=pause.seen_by)
 
 
 def _shown(engine: Engine, record: DefinitionRecord) -> dict[str, Any]:

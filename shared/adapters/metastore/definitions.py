@@ -21,6 +21,7 @@ from shared.core.definition import DefinitionState, Direction, FieldKind, FieldM
 from shared.core.draft import DraftDefinition
 from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
+from shared.core.paused import Pause
 from shared.core.record import DefinitionRecord, TargetRecord
 from shared.core.source import RelationKind, SourceColumn, SourceKey, TableRef
 from shared.core.terms import Terms
@@ -235,6 +236,9 @@ class DefinitionStore:
                     "choices": list(mapping.choices),
                     "required": mapping.required,
                     "indexed": mapping.indexed,
+                    "paused": None if mapping.paused is None else mapping.paused.reason,
+                    "paused_since": None if mapping.paused is None else mapping.paused.since,
+                    "paused_by": None if mapping.paused is None else mapping.paused.seen_by,
                 },
             )
 
@@ -334,4 +338,5 @@ def _field(row: TupleRow) -> FieldMapping:
         choices=tuple(row[10]),
         required=row[11],
         indexed=row[12],
+        paused=None if row[13] is None else Pause(reason=row[13], since=row[14], seen_by=row[15]),
     )

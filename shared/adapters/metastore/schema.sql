@@ -174,8 +174,11 @@ create table syncbridge.field_mappings (
     choices text[] not null default '{}',
     required boolean not null default false,
     indexed boolean not null default false,
-    held_reason text,               -- a field that does not survive the round trip is held, the others go on
+    paused_reason text,             -- its column is not what it was: the field takes no part, the others go on
+    paused_since timestamptz,
+    paused_by text,                 -- who has seen it
     unique (sync_def_id, field_no),
+    check (num_nonnulls(paused_reason, paused_since, paused_by) in (0, 3)),
     check (not is_system_field or sync_direction = 'PULL_ONLY')
 );
 create index field_mappings_target on syncbridge.field_mappings (sync_def_id, target_column_name);

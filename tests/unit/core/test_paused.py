@@ -8,7 +8,7 @@ import pytest
 from shared.core.definition import Direction, FieldKind, SyncMode
 from shared.core.flows import flows_of
 from shared.core.ids import Digest, FieldNo
-from shared.core.paused import Pause, agreed_under, fields_of, held, paused_under, without
+from shared.core.paused import Pause, agreed_under, fields_of, held, unseen_under, without
 from shared.core.source import KeyStrategy, SourceKey
 from tests.unit.core.make import a_column, a_field
 
@@ -17,16 +17,17 @@ FIELDS = b"f" * 16
 A, B = FieldNo(1), FieldNo(300)
 
 
-@pytest.mark.parametrize("paused", [(), (A,), (B, A)])
-def test_an_agreement_remembers_which_fields_were_paused(paused: tuple[FieldNo, ...]):
-    fingerprint = agreed_under(FIELDS, paused)
-    assert paused_under(fingerprint) == frozenset(paused)
+@pytest.mark.parametrize("unseen", [(), (A,), (B, A)])
+def test_an_agreement_remembers_which_fields_were_paused_and_unseen(unseen: tuple[FieldNo, ...]):
+    fingerprint = agreed_under(FIELDS, [A, B], unseen)
+    assert unseen_under(fingerprint) == frozenset(unseen)
     assert fields_of(fingerprint) == FIELDS
+    assert (fingerprint == agreed_under(FIELDS, [A, B])) is (not unseen)
 
 
 def test_an_agreement_without_paused_fields_is_known_by_the_fields_alone():
     assert agreed_under(FIELDS, ()) == FIELDS
-    assert paused_under(None) == frozenset()
+    assert unseen_under(None) == unseen_under(FIELDS) == frozenset()
 
 
 def test_a_pause_does_not_depend_on_the_order_in_which_fields_were_paused():

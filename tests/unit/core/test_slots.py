@@ -1,4 +1,4 @@
-"""Whether a slot goes on from what we know of it, case by case; and what of a table is not any more what it was."""
+"""Whether a slot goes on from what we know of it, case by case."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -6,15 +6,9 @@ from uuid import UUID
 import pytest
 
 from shared.core.changes import SlotIdentity
-from shared.core.drift import drift_of
 from shared.core.ids import InstanceId
 from shared.core.replication import Lsn
-from shared.core.scope_text import parse
 from shared.core.slots import BreakKind, ServerState, SlotState, continuity
-from shared.core.snapshot import TableSnapshot
-from shared.core.source import RelationKind, TableRef
-from tests.unit.adapters.postgres.specs import spec
-from tests.unit.core.make import a_column
 
 KNOWN = SlotIdentity(instance=InstanceId(UUID(int=1)), system="74", timeline=1, name="arcore_slot", created=Lsn(100))
 SERVER = ServerState(system="74", timeline=1, wal_end=Lsn(1000), version=18, standby=False)
@@ -70,41 +64,3 @@ def test_a_break_says_what_happened_with_positions_as_people_know_them():
     assert stopped is not None
     assert "begins at 1/0" in stopped.explanation
     assert "before 0/16B3748" in stopped.explanation
-
-
-# ---------------------------------------------------------------- drift
-
-COLUMNS = (a_column("id", "int4"), a_column("name"), a_column("qty", "numeric"))
-SPEC = spec(*COLUMNS, scope="region = 'eu'", cursor_column=a_column("u", "timestamptz"))
-
-
-def now(*columns) -> TableSnapshot:
-    return TableSnapshot(table=TableRef(schema="app", name="orders"), kind=RelationKind.TABLE, columns=columns)
-
-
-REST = (a_column("u", "timestamptz"), a_column("region"))
-
-
-def test_a_table_that_only_gained_columns_has_not_drifted():
-    assert drift_of(SPEC, now(*COLUMNS, *REST, a_column("more"))) == ()
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        ((*COLUMNS[:2], *REST), "the column qty is gone"),
-        ((*COLUMNS[:2], a_column("amount", "numeric"), *REST), "the column qty is gone"),
-        ((*COLUMNS[:2], a_column("qty", "text"), *REST), "the column qty was numeric and is text now"),
-        ((a_column("id", "int8"), *COLUMNS[1:], *REST), "the column id was int4 and is int8 now"),
-        ((*COLUMNS, REST[1]), "the column u is gone"),
-        ((*COLUMNS, REST[0]), "the column region of the row filter is gone"),
-    ],
-)
-def test_a_column_that_is_gone_renamed_or_retyped_is_named(columns, said):
-    (sentence,) = drift_of(SPEC, now(*columns))
-    assert said in sentence
-
-
-def test_a_filter_without_columns_of_its_own_adds_nothing():
-    assert parse("region = 'eu'") is not None
-    assert drift_of(replace(SPEC, scope=None), now(*COLUMNS, REST[0])) == ()

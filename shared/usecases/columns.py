@@ -1,0 +1,84 @@
+"""The table's columns compared with what a definition was made for: fields pause, and go on again."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.control_ports import Definitions, SourceAdmin
+from shared.core.drift import adjusted, drift_of
+from shared.core.errors import Conflicting
+from shared.core.ids import FieldNo
+from shared.core.record import DefinitionRecord
+from shared.ports import HoldRequest
+from shared.usecases.stream_holds import drifted
+
+BY_RUN, BY_STREAM = "run", "stream"
+"""Who has looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    record: DefinitionRecord
+    """As it is now: another version where fields were paused or go on."""
+    hold: HoldRequest | None = None
+    """What stops the whole definition."""
+    resumed: bool = False
+    """Some field goes on: a scan has to find what changed in it meanwhile."""
+
+
+def look_at_columns(
+    record: DefinitionRecord, *, source: SourceAdmin, definitions: Definitions, at: datetime, seen_by: str
+) -> Looked:
+    """Pauses the fields whose columns are not what they were, and lets those go on whose columns are as they were again.
+
+    Raises what the source raises; NotFound where the whole table is gone."""
+    drift = drift_of(record, source.introspect(record.table))
+    if drift.whole:
+        return Looked(record=record, hold=drifted(record.table, drift.whole))
+    wanted = adjusted(record, drift, at=at, seen_by=seen_by)
+    if wanted == record:
+        return Looked(record=record)
+    try:
+        saved = definitions.save(wanted, actor=f"columns compared by a {seen_by}")
+    except Conflicting:  # somebody else was faster, with this or with another change: whoever looks next sees the rest
+        return Looked(record=definitions.get(record.id))
+    return Looked(record=saved, resumed=bool(_paused(record) - _paused(saved)))
+
+
+def resume(
+    record: DefinitionRecord,
+    no: FieldNo,
+    *,
+    source: SourceAdmin,
+    definitions: Definitions,
+    at: datetime,
+    actor: str,
+) -> DefinitionRecord:
+    """A person says that a paused field goes on. Raises Conflicting while its column is not what it was.
+
+    A column that was made anew is as good as one that is mapped now: nothing was agreed about it, so the field gets a number
+    of its own, and whichever side has a value gives it to the other."""
+    mapping = next(mapping for mapping in record.fields if mapping.no == no)
+    if mapping.paused is None:
+        raise Conflicting(f"the field {mapping.source.name} is not paused", code="not_paused")
+    now = source.introspect(record.table)
+    drift = drift_of(record, now)
+    if drift.whole or (no in drift.fields and no not in drift.anew):
+        reason = "; ".join(drift.whole) or drift.fields[no]
+        raise Conflicting(
+            f"the field {mapping.source.name} stays paused: {reason}. Change the table back, map the field to another column, or "
+            "take it out of the definition",
+            code="still_differs",
+        )
+    column = now.column(mapping.source.name)
+    if no in drift.anew and column is not None:
+        number = FieldNo(record.next_field_no)
+        fields = tuple(replace(m, no=number, source=column, paused=None) if m.no == no else m for m in record.fields)
+        drafted = tuple(replace(f, no=number) if f.no == no else f for f in record.draft.fields)
+        record = replace(
+            record, fields=fields, draft=replace(record.draft, fields=drafted), next_field_no=record.next_field_no + 1
+        )
+    return definitions.save(adjusted(record, drift_of(record, now), at=at, seen_by=actor), actor=actor)
+
+
+def _paused(record: DefinitionRecord) -> set[FieldNo]:
+    return {mapping.no for mapping in record.fields if mapping.paused is not None}
