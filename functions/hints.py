@@ -12,10 +12,11 @@ from shared.engine import Engine
 log = logging.getLogger("syncbridge.hints")
 
 
-def hint(bridge: Engine, definition: DefinitionId) -> bool:
-    """Whether it is in the queue."""
+def hint(bridge: Engine, definition: DefinitionId, *, push: bool = False) -> bool:
+    """Whether it is in the queue. `push`: the scheduled run is due as well."""
+    events = (ListEvent.DUE, ListEvent.AGAIN) if push else (ListEvent.AGAIN,)
     try:
-        for text in packed([ListNotice(definition=definition, event=ListEvent.AGAIN)]):
+        for text in packed([ListNotice(definition=definition, event=event) for event in events]):
             bridge.queue.put(names.GRAPH_NOTIFICATIONS, text)
     except SyncError as error:
         log.warning("no hint was sent: %s", error.code, extra={"action": "hint_failed", "code": error.code})

@@ -60,6 +60,8 @@ class ListEvent(StrEnum):
     """Graph noticed a change, or missed to tell one."""
     AGAIN = "AGAIN"
     """A notice came while a run was reading, or a person wants something to be settled: it is on record already."""
+    DUE = "DUE"
+    """A person wants the scheduled run to begin now: it is due already."""
     RENEW = "RENEW"
     """Graph wants the subscription to be renewed."""
     REMOVED = "REMOVED"

@@ -52,6 +52,8 @@ def _take(notice: ListNotice) -> ActiveRun | None:
             return bridge.notice(definition)
         case ListEvent.AGAIN:
             return bridge.answer_notices(definition)
+        case ListEvent.DUE:
+            return bridge.start_due_run(definition)
         case ListEvent.RENEW | ListEvent.REMOVED:
             if notice.subscription is not None:
                 bridge.subscription_event(

@@ -60,6 +60,8 @@ class DefinitionRecord:
     scan_seconds: float | None = None
     """How long the last scan took."""
     next_run_at: datetime | None = None
+    run_wanted: bool = False
+    """By a person, who waits for it."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

@@ -1,14 +1,14 @@
 """Runs of one definition: started, captured, settled, finished. What the activities and the schedule tick call."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.adapters.graph.client import GraphClient
 from shared.core.backlog import Lane
 from shared.core.definition import ChangeDetection
 from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
-from shared.core.ids import DefinitionId, RunId
+from shared.core.ids import DefinitionId, InstanceId, RunId
 from shared.core.record import DefinitionRecord
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
@@ -249,27 +249,39 @@ class RunSteps(Columns):
 
     def start_due_runs(self) -> list[ActiveRun]:
         """Starts a run for every definition whose time has come; several ticks at once start each of them once."""
-        now = self.clock.now()
-        started = []
-        pressed = self.stores.streams.pressed()
-        for record in self.stores.definitions.due(now):
-            if pressed and record.draft.change_detection is not ChangeDetection.STREAM:
-                continue  # a source's disk comes first: other work waits until its stream has caught up
-            following = next_due(
-                parse_schedule(record.draft.schedule),
-                last=now,
-                now=now,
-                zone=zone_of(record.draft.schedule_zone),
-            )
-            if not self.stores.definitions.set_next_run(record.id, was=record.next_run_at, next_run=following):
-                continue
-            try:
-                run, created = self.start_run(record.id, trigger=SCHEDULED, requested_by="schedule")
-            except Conflicting:  # paused meanwhile, or its list waits to be provisioned: the definition says so
-                continue
-            if created:
-                started.append(run)
-        return started
+        now, pressed = self.clock.now(), self.stores.streams.pressed()
+        runs = [self._start_due(record, now, pressed) for record in self.stores.definitions.due(now)]
+        return [run for run in runs if run is not None]
+
+    def start_due_run(self, definition: DefinitionId) -> ActiveRun | None:
+        """The same for one of them, as soon as somebody wants it."""
+        now, record = self.clock.now(), self.stores.definitions.get(definition)
+        due = record.run_wanted or record.next_run_at is None or record.next_run_at <= now
+        if not due or why_not(record) is not None or self.stores.holds.blocking(definition):
+            return None
+        return self._start_due(record, now, self.stores.streams.pressed())
+
+    def _start_due(self, record: DefinitionRecord, now: datetime, pressed: Collection[InstanceId]) -> ActiveRun | None:
+        if pressed and record.draft.change_detection is not ChangeDetection.STREAM:
+            return None  # a source's disk comes first: other work waits until its stream has caught up
+        following = next_due(
+            parse_schedule(record.draft.schedule),
+            last=now,
+            now=now,
+            zone=zone_of(record.draft.schedule_zone),
+        )
+        was, wanted = record.next_run_at, record.run_wanted
+        if not self.stores.definitions.set_next_run(record.id, was=was, wanted=wanted, next_run=following):
+            return None
+        try:
+            run, created = self.start_run(record.id, trigger=SCHEDULED, requested_by="schedule")
+        except Conflicting:  # paused meanwhile, or its list waits to be provisioned: the definition says so
+            return None
+        if created:
+            return run
+        if wanted:  # the run that is under way may be past what it is wanted for
+            self.stores.definitions.want_run(record.id)
+        return None
 
     def _interval(self, record: DefinitionRecord) -> timedelta:
         """Between two runs by the schedule; what AUTO measures a scan against."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.adapters.graph.subscriptions import Subscriptions
 from shared.core.backlog import Lane
+from shared.core.definition import ChangeDetection
 from shared.core.errors import Conflicting, SyncError
 from shared.core.ids import DefinitionId, RunId
 from shared.core.record import DefinitionRecord
@@ -41,13 +42,22 @@ class ListWatch(RunSteps):
             self._poll_later(record, self.stores.watches.seen(definition).next_poll_at)
         return run
 
-    def wanted(self, definition: DefinitionId) -> Conflicting | None:
+    def wanted(self, definition: DefinitionId, *, push: bool = False) -> Conflicting | None:
         """What a person asked for is due: on record as a notice is, for the run that answers it settles what people wait for.
-        Why none begins now; None: one may."""
+        `push`: so is the scheduled run. Why none begins now; None: one may."""
         self.stores.watches.notice(definition)
-        refusal = why_not(self.stores.definitions.get(definition))
+        if push:
+            self.stores.definitions.want_run(definition)
+        record = self.stores.definitions.get(definition)
+        refusal = why_not(record)
         if refusal is None and self.stores.holds.blocking(definition):
             refusal = Conflicting("a hold stops this definition: release it first", code="held")
+        streams = record.draft.change_detection is ChangeDetection.STREAM
+        if refusal is None and push and not streams and self.stores.streams.pressed():
+            refusal = Conflicting(
+                "a source keeps too much log for its stream: other scheduled runs wait until that has caught up",
+                code="pressed",
+            )
         return refusal
 
     def wants_reading(self, definition: DefinitionId) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import azure.functions as func
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from functions import names, queues
 from functions.messages import ListNotices
 from shared.core.errors import QueueUnavailable
-from shared.core.runs import ActiveRun
+from shared.core.ids import DefinitionId
+from shared.core.runs import ActiveRun, RunType
 from tests.api.test_two_way import row, two_way
 from tests.api.world import World
 
@@ -44,7 +46,7 @@ class Mail:
         self.messages.clear()
         started = [run for notice in taken if (run := queues._take(notice)) is not None]
         for run in started:
-            self.world.read(run)
+            (self.world.read if run.type is RunType.INGRESS else self.world.drive)(run)
         return started
 
 
@@ -131,6 +133,95 @@ def test_a_definition_that_does_not_run_says_why_and_begins_when_it_may(world: W
     (run,) = world.engine.start_due_readings()
     world.read(run)
     assert row(world, 4) == ("thing 4", 4, "a person's note")
+
+
+# ---------------------------------------------------------------- the scheduled run
+
+
+def types(runs: list[ActiveRun]) -> list[RunType]:
+    return [run.type for run in runs]
+
+
+def test_the_last_hold_that_is_released_lets_the_scheduled_run_begin_at_once(world: World, mail: Mail):
+    definition = world.live()
+    world.run(definition)
+    world.sql("delete from app.things")
+    assert world.run(definition)["status"] == "HELD"
+    world.sql("insert into app.things select n, 'thing ' || n, n, 'a new note' from generate_series(1, 6) n")
+    world.sql("insert into app.things select n, 'thing ' || n, n, 'note ' || n from generate_series(7, 12) n")
+
+    first, last = world.get("/holds", definition_id=definition)
+    released = world.post(f"/holds/{first['id']}/release", {"reason": "looked at it"})
+    assert (released["id"], released["run"]["starts"]) == (first["id"], "WAITS")
+    assert "release it first" in released["run"]["why"]
+    assert mail.messages == []
+    assert world.post(f"/holds/{last['id']}/release", {"reason": "looked at it"})["run"] == NOW
+    mail.messages *= 2  # it may come more than once
+    assert types(mail.deliver()) == [RunType.PUSH], "the list's first reading waits for it"
+
+    assert world.items(definition)["thing 1"]["fields"]["note"] == "a new note"
+    run = next(run for run in world.get("/runs", definition_id=definition) if run["run_type"] == "PUSH")
+    assert (run["trigger"], run["status"]) == ("SCHEDULE", "COMPLETED")
+
+
+def test_a_definition_that_was_paused_goes_on_at_once(world: World, mail: Mail):
+    definition = world.live()
+    assert mail.messages == [], "the schedule tick starts a first run"
+    world.run(definition)
+    world.post(f"/sync-definitions/{definition}/pause")
+    world.sql("update app.things set note = 'meanwhile' where id = 1")
+    assert world.post(f"/sync-definitions/{definition}/activate")["run"] == NOW
+    assert RunType.PUSH in types(mail.deliver())
+    assert world.items(definition)["thing 1"]["fields"]["note"] == "meanwhile"
+
+
+def test_rows_that_are_marked_by_hand_are_settled_at_once(world: World, mail: Mail):
+    definition = world.live()
+    world.run(definition)
+    path = f"/ops/sync/{definition}/backfill"
+    assert world.call("POST", path, {"keys": [["4"]]}, expect=202) == {"marked": 1, "run": NOW}
+    assert world.get(f"/sync-definitions/{definition}/backlog")["due"] == 1
+    assert RunType.PUSH in types(mail.deliver())
+    assert world.get(f"/sync-definitions/{definition}/backlog")["due"] == 0
+    assert world.call("POST", path, {"row_filter": "id < 0"}, expect=202) == {"marked": 0, "run": None}
+
+
+def test_a_run_that_is_wanted_while_one_is_under_way_begins_after_it(world: World, mail: Mail):
+    definition = world.live()
+    (first,) = world.engine.start_due_runs()
+    answer = world.call("POST", f"/ops/sync/{definition}/backfill", {"keys": [["4"]]}, expect=202)
+    assert answer["run"] == NOW
+    assert RunType.PUSH not in types(mail.deliver())
+    assert world.engine.start_due_runs() == []
+    world.drive(first)
+    (second,) = world.engine.start_due_runs()
+    world.drive(second)
+    assert world.engine.start_due_runs() == []
+
+
+def test_a_run_that_is_wanted_without_the_queue_begins_with_the_next_tick(world: World, mail: Mail):
+    definition = world.live()
+    world.run(definition)
+    assert len(world.engine.start_due_runs()) == 1
+    world.metastore("update syncbridge.sync_runs set status = 'COMPLETED'")
+    assert world.engine.start_due_runs() == []
+    mail.away = True
+    answer = world.call("POST", f"/ops/sync/{definition}/backfill", {"keys": [["4"]]}, expect=202)
+    assert answer["run"]["starts"] == "NEXT_TICK"
+    assert types(world.engine.start_due_runs()) == [RunType.PUSH]
+
+
+def test_a_run_that_is_wanted_waits_for_a_source_that_is_short_of_disk(world: World, mail: Mail):
+    definition = world.live()
+    world.run(definition)
+    world.metastore(
+        "insert into syncbridge.stream_slots (instance_id, slot_name, over_budget_since, budget_action)"
+        " select id, 'a_slot', now(), 'PAUSE_OTHERS' from syncbridge.database_instances"
+    )
+    answer = world.call("POST", f"/ops/sync/{definition}/backfill", {"keys": [["4"]]}, expect=202)
+    assert answer["run"]["starts"] == "WAITS"
+    assert "caught up" in answer["run"]["why"]
+    assert world.engine.start_due_run(DefinitionId(UUID(definition))) is None
 
 
 def test_queues_are_shown_with_what_failed_in_them_and_what_to_do(world: World, mail: Mail):

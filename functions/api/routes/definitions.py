@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from functions.api.at_once import at_once
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import (
     DefinitionIn,
@@ -166,9 +167,13 @@ def provision(definition_id: UUID, engine: TheEngine, actor: Actor) -> dict[str,
 
 @router.post("/{definition_id}/activate")
 def activate(definition_id: UUID, engine: TheEngine, actor: Actor, body: StateChange | None = None) -> dict[str, Any]:
-    """Checks the rights on both sides first; each missing one is named with the SQL or the grant that gives it."""
+    """Checks the rights on both sides first; each missing one is named with the SQL or the grant that gives it. One that was
+    paused goes on at once, every other one with the next schedule tick: `run` says when."""
     record = engine.stores.definitions.get(DefinitionId(definition_id))
-    return _move(engine, record, DefinitionState.ACTIVE, body, actor)
+    shown = _move(engine, record, DefinitionState.ACTIVE, body, actor)
+    if record.state is DefinitionState.PAUSED:
+        return shown | {"run": at_once(engine, record.id, push=True)}
+    return shown | {"run": {"starts": "NEXT_TICK", "why": "the schedule tick starts its first run"}}
 
 
 @router.post("/{definition_id}/pause")

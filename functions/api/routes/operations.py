@@ -6,9 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from functions.api.at_once import at_once
 from functions.api.deps import Actor, TheEngine
 from functions.api.schemas import BackfillIn, Release, SubjectChoice
-from functions.hints import hint
 from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import DefinitionState
 from shared.core.errors import Conflicting
@@ -46,7 +46,7 @@ def retry(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: Ac
         approve=False,
         actor=actor,
     )
-    return {"due": released, "run": _at_once(engine, known) if released else None}
+    return {"due": released, "run": at_once(engine, known) if released else None}
 
 
 @router.get("/sync-definitions/{definition_id}/awaiting-approval")
@@ -67,7 +67,7 @@ def approve(definition_id: UUID, body: SubjectChoice, engine: TheEngine, actor: 
         approve=True,
         actor=actor,
     )
-    return {"approved": approved, "run": _at_once(engine, known) if approved else None}
+    return {"approved": approved, "run": at_once(engine, known) if approved else None}
 
 
 @router.post("/sync-definitions/{definition_id}/awaiting-approval/reject")
@@ -88,8 +88,10 @@ def holds(engine: TheEngine, definition_id: UUID | None = None, *, released: boo
 
 @router.post("/holds/{hold_id}/release")
 def release(hold_id: UUID, body: Release, engine: TheEngine, actor: Actor) -> dict[str, Any]:
-    """Only a person releases a hold. The same guard lets the next run pass, for one hour."""
-    return engine.release_hold(hold_id, reason=body.reason, actor=actor)
+    """Only a person releases a hold. The same guard lets the next run pass, for one hour. That run begins at once: `run`
+    says when."""
+    released = engine.release_hold(hold_id, reason=body.reason, actor=actor)
+    return released | {"run": at_once(engine, DefinitionId(released["definition_id"]), push=True)}
 
 
 @router.get("/conflicts")
@@ -122,7 +124,7 @@ def reverse(conflict_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any
     overwrites becomes a conflict of its own. Fields of one group come back together."""
     reversing = [str(changed) for changed in engine.reverse_conflict(conflict_id, actor=actor)]
     definition = DefinitionId(engine.stores.conflicts.get(conflict_id)["definition_id"])
-    return {"reversing": reversing, "run": _at_once(engine, definition)}
+    return {"reversing": reversing, "run": at_once(engine, definition)}
 
 
 @router.delete("/conflicts/{conflict_id}/reverse")
@@ -132,14 +134,17 @@ def withdraw(conflict_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, An
 
 
 @router.post("/ops/sync/{definition_id}/backfill", status_code=202)
-def backfill(definition_id: UUID, body: BackfillIn, engine: TheEngine) -> dict[str, int]:
-    """Marks rows by hand: by key, by condition, or all of them. The next run settles them; no cursor moves."""
+def backfill(definition_id: UUID, body: BackfillIn, engine: TheEngine) -> dict[str, Any]:
+    """Marks rows by hand: by key, by condition, or all of them. The run that settles them begins at once: `run` says when.
+    No cursor moves."""
     definition = _live(engine, definition_id)
     if body.keys:
         identities = [identity_of(key) for key in body.keys]
-        return {"marked": engine.mark_keys(definition, identities, reason=Reason.BACKFILL)}
-    condition = None if body.row_filter is None else parse(body.row_filter)
-    return {"marked": engine.mark_rows(definition, condition, reason=Reason.BACKFILL)}
+        marked = engine.mark_keys(definition, identities, reason=Reason.BACKFILL)
+    else:
+        condition = None if body.row_filter is None else parse(body.row_filter)
+        marked = engine.mark_rows(definition, condition, reason=Reason.BACKFILL)
+    return {"marked": marked, "run": at_once(engine, definition, push=True) if marked else None}
 
 
 @router.get("/audit")
@@ -161,17 +166,6 @@ def audit(engine: TheEngine, subject_id: str | None = None, limit: int = Limit) 
 
 def _known(engine: Engine, definition_id: UUID) -> DefinitionId:
     return engine.stores.definitions.get(DefinitionId(definition_id)).id
-
-
-def _at_once(engine: Engine, definition: DefinitionId) -> dict[str, Any]:
-    """Asks for the run that settles what people wait for. NOW: it begins, or one is under way and another follows it.
-    NEXT_TICK: the queue is away, the schedule tick starts it. WAITS: the definition does not run now."""
-    refusal = engine.wanted(definition)
-    if refusal is not None:
-        return {"starts": "WAITS", "why": refusal.message}
-    if hint(engine, definition):
-        return {"starts": "NOW", "why": None}
-    return {"starts": "NEXT_TICK", "why": "the queue of notices is away: the next schedule tick starts it"}
 
 
 def _live(engine: Engine, definition_id: UUID) -> DefinitionId:

@@ -150,10 +150,14 @@ class DefinitionStore:
     def due(self, now: datetime) -> Sequence[DefinitionRecord]:
         return self._read(SQL["columns"] + SQL["due"], {"now": now})
 
-    def set_next_run(self, definition: DefinitionId, *, was: datetime | None, next_run: datetime) -> bool:
+    def set_next_run(self, definition: DefinitionId, *, was: datetime | None, wanted: bool, next_run: datetime) -> bool:
         with self._metastore.connection() as connection:
-            values = {"id": definition, "was": was, "next_run": next_run}
+            values = {"id": definition, "was": was, "wanted": wanted, "next_run": next_run}
             return connection.execute(SQL["set_next_run"], values).rowcount == 1
+
+    def want_run(self, definition: DefinitionId) -> None:
+        with self._metastore.connection() as connection:
+            connection.execute(SQL["want_run"], {"id": definition})
 
     def set_scan_seconds(self, definition: DefinitionId, seconds: float) -> None:
         with self._metastore.connection() as connection:
@@ -321,6 +325,7 @@ def _record(row: TupleRow, fields: tuple[FieldMapping, ...]) -> DefinitionRecord
         created_at=row[21],
         updated_at=row[22],
         agreed_terms=None if row[23] is None else read(Terms, row[23]),
+        run_wanted=row[24],
     )
 
 

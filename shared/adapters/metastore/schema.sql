@@ -116,6 +116,7 @@ create table syncbridge.sync_definitions (
     next_field_no smallint not null default 1,
     scan_seconds double precision,  -- measured by the last scan
     next_run_at timestamptz,
+    run_wanted boolean not null default false,  -- by a person: as soon as no run is under way
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     deleted_at timestamptz

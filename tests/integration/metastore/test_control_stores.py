@@ -214,8 +214,9 @@ def test_one_of_two_ticks_takes_what_is_due(store: Metastore, record: Definition
     assert not stores.due(now)
     stores.set_state(record.id, was=DefinitionState.DRAFT, state=DefinitionState.ACTIVE, reason=None, actor="me")
     assert [record.id] == [found.id for found in stores.due(now)]
-    assert stores.set_next_run(record.id, was=None, next_run=now + timedelta(minutes=5))
-    assert not stores.set_next_run(record.id, was=None, next_run=now)
+    later = now + timedelta(minutes=5)
+    assert stores.set_next_run(record.id, was=None, wanted=False, next_run=later)
+    assert not stores.set_next_run(record.id, was=None, wanted=False, next_run=now)
     assert not stores.due(now)
 
 

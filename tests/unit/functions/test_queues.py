@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions import activities, names, queues
+from functions.hints import hint
 from functions.messages import ListEvent, ListNotice, ListNotices, RunEnd, packed
 from shared.core.catalog import AuditEntry
 from shared.core.errors import MetastoreUnavailable, QueueUnavailable
@@ -56,6 +57,10 @@ class Bridge:
 
     def answer_notices(self, definition: UUID) -> ActiveRun | None:
         self.done.append(("answer", definition))
+        return self.run
+
+    def start_due_run(self, definition: UUID) -> ActiveRun | None:
+        self.done.append(("due", definition))
         return self.run
 
     def subscription_event(self, definition: UUID, subscription: str, *, removed: bool) -> None:
@@ -132,6 +137,15 @@ def test_while_a_run_is_under_way_nothing_is_started(bridge: Bridge):
 def test_a_hint_that_a_run_left_behind_puts_nothing_on_record(bridge: Bridge):
     take(bridge, notice(ListEvent.AGAIN))
     assert bridge.done == [("answer", DEFINITION), STARTED]
+
+
+def test_a_scheduled_run_that_a_person_wants_is_started_and_the_list_is_read_beside_it(bridge: Bridge):
+    assert hint(bridge, DefinitionId(DEFINITION), push=True)  # type: ignore[arg-type]
+    [(queue, text)] = bridge.done
+    assert queue == names.GRAPH_NOTIFICATIONS
+    bridge.done.clear()
+    take(bridge, text)
+    assert bridge.done == [("due", DEFINITION), STARTED, ("answer", DEFINITION), STARTED]
 
 
 @pytest.mark.parametrize(("event", "done"), [(ListEvent.RENEW, "renew"), (ListEvent.REMOVED, "removed")])

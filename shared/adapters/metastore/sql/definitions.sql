@@ -4,7 +4,8 @@
 -- What a definition is read as, without its fields.
 select d.id, d.version, d.state, d.state_reason, s.instance_id, d.source_schema, d.source_table_name, d.source_relation, d.draft,
        d.resolved, d.next_field_no, t.connection_id, t.site_id, t.list_name, t.list_id, t.key_column, t.keeps_versions,
-       t.provisioned_at, d.agreed_scope_fingerprint, d.scan_seconds, d.next_run_at, d.created_at, d.updated_at, d.agreed_terms
+       t.provisioned_at, d.agreed_scope_fingerprint, d.scan_seconds, d.next_run_at, d.created_at, d.updated_at, d.agreed_terms,
+       d.run_wanted
   from syncbridge.sync_definitions d
   join syncbridge.sync_sources s on s.sync_def_id = d.id and s.role = 'PRIMARY'
   join syncbridge.sync_targets t on t.sync_def_id = d.id
@@ -18,8 +19,9 @@ select d.id, d.version, d.state, d.state_reason, s.instance_id, d.source_schema,
  where %(deleted)s or d.state <> 'DELETED' order by d.name, d.id
 
 -- due --
--- Follows columns: active definitions whose next run is due.
- where d.state = 'ACTIVE' and (d.next_run_at is null or d.next_run_at <= %(now)s) order by d.next_run_at nulls first, d.id
+-- Follows columns: active definitions whose next run is due, or wanted.
+ where d.state = 'ACTIVE' and (d.next_run_at is null or d.next_run_at <= %(now)s or d.run_wanted)
+ order by d.next_run_at nulls first, d.id
 
 -- fields --
 -- The fields of definitions, in their order.
@@ -108,7 +110,12 @@ update syncbridge.sync_targets set is_active = false where sync_def_id = %(id)s
 
 -- set_next_run --
 -- Only one of several ticks moves a definition on.
-update syncbridge.sync_definitions set next_run_at = %(next_run)s where id = %(id)s and next_run_at is not distinct from %(was)s
+update syncbridge.sync_definitions set next_run_at = %(next_run)s, run_wanted = false
+ where id = %(id)s and next_run_at is not distinct from %(was)s and run_wanted = %(wanted)s
+
+-- want_run --
+-- A person waits for the next run.
+update syncbridge.sync_definitions set run_wanted = true where id = %(id)s
 
 -- set_scan_seconds --
 -- How long the last scan took.
