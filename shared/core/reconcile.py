@@ -282,7 +282,8 @@ def _item_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
 def _row_absent(reading: Reading, policy: Policy, approved: bool) -> Decision:
     # SharePoint's own columns change by our writes too: alone they are nobody's edit.
     edited = [no for no in reading.item or {} if no not in policy.system and _item_edited(reading, no)]
-    wanted = [no for no in edited if policy.flows[no] is not Flow.TO_ITEM]
+    # A field that takes no part now makes no row; an edit in it goes with its item, and is logged.
+    wanted = [no for no in edited if policy.flows.get(no, Flow.TO_ITEM) is not Flow.TO_ITEM]
     inserts = policy.writes_rows and not reading.row_left_out
     if reading.state is EntryState.TOMBSTONE and reading.created_by_us and not edited and policy.writes_items:
         return DeleteTheItem(ghost=True)

@@ -218,7 +218,7 @@ def insert_row(
 ) -> RowAct:
     """The fields that flow to rows; what is only pushed is left to the database's defaults. A row that is marked as
     deleted loses its mark."""
-    values = {no: value for no, value in work.item_values.items() if policy.flows[no] in (Flow.BOTH, Flow.TO_ROW)}
+    values = {no: value for no, value in work.item_values.items() if policy.flows.get(no) in (Flow.BOTH, Flow.TO_ROW)}
     texts, marker = _texts(definition, values), definition.source.soft_delete_column
     change: RowChange = InsertRow(op=op, identity=work.identity, values=texts)
     if work.row is not None and marker is not None:

@@ -1,6 +1,6 @@
 """One subject: from what was read to a decision of the reconciler."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from shared.core.definition import DeletePolicy, FieldMapping, LeftScope, SyncDefinition
@@ -24,14 +24,16 @@ _LEFT_SCOPE = {
 
 def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     """Raises RowRejected when a value cannot be shown on the other side; nothing is decided then."""
-    taking_part = tuple(mapping for mapping in definition.fields if mapping.no in policy.flows)
+    taking_part = _mapped(definition, policy.flows)
     row = work.row
     present = row is not None and row.in_scope and not row.soft_deleted
     if row is not None and not row.in_scope and not row.soft_deleted:
         policy = replace(policy, row_deleted=_LEFT_SCOPE[definition.left_scope])
     work.row_values = row_values(taking_part, row) if row is not None and present else {}
     if work.item is not None:
-        work.item_values = item_values(taking_part, work.item, definition.target.site_zone)
+        # What goes with its item is logged, in a paused field too.
+        shown = taking_part if present else _mapped(definition, {*policy.flows, *definition.paused})
+        work.item_values = item_values(shown, work.item, definition.target.site_zone)
     reading = Reading(
         state=work.state,
         base=work.base,
@@ -49,6 +51,10 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     )
     work.unedited = unedited(reading, policy)
     return reconcile(reading, policy, approved=work.claimed.approved)
+
+
+def _mapped(definition: SyncDefinition, numbers: Collection[FieldNo]) -> tuple[FieldMapping, ...]:
+    return tuple(mapping for mapping in definition.fields if mapping.no in numbers)
 
 
 def _row_kept(work: Work, definition: SyncDefinition) -> bool:

@@ -40,6 +40,7 @@ from shared.settle.acts import (
 )
 from shared.settle.decide import decide, key_differs
 from shared.settle.entries import item_of, kept, settled, tombstone
+from shared.settle.look import unseen
 from shared.settle.page_state import PageState
 from shared.settle.untold import is_untold
 from shared.settle.work import Work
@@ -110,6 +111,10 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
             judged.items.append(create(work, definition, page.policy, page.op(), page.at(), conflicts))
         case InsertTheRow():
             _insert(page, work, decision, judged)
+        case DeleteTheItem(ghost=False) if not work.item_read and unseen(work):
+            _look_first(work, judged)
+        case DeleteTheRow() if not work.claimed.approved and _hides_edits(page):
+            _await(page, work, Side.ROW, "the row may have got another value in a column whose field is paused")
         case DeleteTheItem(ghost=ghost) if ghost or work.claimed.approved or work.delete_allowed:
             judged.items.append(delete(work, definition, page.op(), page.at(), decision.conflicts))
         case DeleteTheRow(conflicts=conflicts) if work.claimed.approved or work.delete_allowed:
@@ -162,6 +167,11 @@ def _look_first(work: Work, judged: Judged) -> None:
     """What is assumed of an item has digests, and no values to write."""
     work.again()
     judged.again.append(work)
+
+
+def _hides_edits(page: PageState) -> bool:
+    """Whether a row that is deleted may take an edit along that nobody has seen; one that is only marked keeps it."""
+    return bool(page.definition.paused) and page.definition.source.soft_delete_column is None
 
 
 def _wants_key(page: PageState, work: Work) -> bool:

@@ -58,6 +58,11 @@ def lacks_agreement(entry: LedgerEntry, policy: Policy) -> bool:
     return any(no not in base for no, flow in policy.flows.items() if flow is not Flow.TO_ITEM)
 
 
+def unseen(work: Work) -> bool:
+    """Whether the item may have edits in fields that were paused, which its eTag does not tell."""
+    return work.known is not None and bool(unseen_under(work.known.mapping_fingerprint))
+
+
 def observe(work: Work, observations: Mapping[bytes, Observation]) -> bool:
     """Takes what the capture had in hand for a reading, where that is as good as one: the mark is still the one that was
     made with it, and the agreement is older than the page. With a write in doubt only a look tells."""

@@ -14,6 +14,7 @@ from tests.mutants.keys import KEYS
 from tests.mutants.marks import MARKS
 from tests.mutants.merging import MERGING
 from tests.mutants.mutant import Mutant
+from tests.mutants.pausing import PAUSING
 from tests.mutants.plugin import MUTANT, REPORT
 from tests.mutants.push import PUSH
 from tests.mutants.readings import READINGS
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PUSH,
     *TWO_WAY,
     *MERGING,
+    *PAUSING,
     *DOUBTS,
     *MARKS,
     *STAMPS,

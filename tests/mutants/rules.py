@@ -191,6 +191,23 @@ RULES = (
             *("two_way_kept_agrees_on_nothing", "two_way_asked_without_record"),
         ),
     ),
+    # ---- fields that are paused
+    Rule("M44", "A field that is paused is written on neither side.", ("paused_field_written",)),
+    Rule(
+        "M45",
+        "What was agreed about a paused field stays agreed, but for a side that is made anew without it.",
+        ("paused_base_forgotten", "paused_base_survives_row"),
+    ),
+    Rule(
+        "M46",
+        "What nobody can see in a paused field is not taken for known, and goes with no row.",
+        ("paused_item_believed", "paused_row_deleted"),
+    ),
+    Rule(
+        "M47",
+        "Pausing brings nothing back, and a field goes on by itself only with the very column that it had.",
+        ("paused_brings_back", "paused_until_any_column"),
+    ),
     # ---- reading tables
     Rule(
         "M50",

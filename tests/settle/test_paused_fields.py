@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.core.backlog import Reason
+from shared.adapters.metastore.holds import HoldStore
+from shared.core.backlog import Reason, SubjectState
 from shared.core.definition import ConflictPolicy, DeletePolicy, SyncMode
 from shared.core.errors import NotFound
 from shared.core.ids import FieldNo, identity_of
@@ -200,6 +201,41 @@ def test_a_row_that_was_made_again_during_the_pause_empties_nothing_in_its_item(
     assert b_of(world) == ("y", "y")
     assert [column for column, *_ in world.conflicts()] == ["a"], "the edit that outlived the delete, and no more"
     quiet(world)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["with the delete", "before it"])
+def test_an_edit_in_a_paused_field_that_goes_with_its_item_is_logged(world: World, *, seen: bool):
+    identity, item = one(world, a="x", b="old")
+    pause(world)
+    world.lists.edit(item, {"B": "person"})
+    if seen:
+        pull(world, item)
+    else:
+        see(world, item)
+    world.source.delete("1")
+    world.mark(identity, Reason.ROW_GONE)
+    world.settle()
+    assert world.items() == {}
+    assert [(column, lost, state) for column, lost, state, _ in world.conflicts()] == [("b", '"person"', "FINAL")]
+
+
+def test_a_row_whose_item_is_deleted_during_the_pause_waits_for_a_person(world: World):
+    """Nobody can see what its column has; a row that is only marked as deleted keeps it."""
+    for key in ("1", "2", "3"):
+        world.source.put(key, a="x", b="old")
+    world.push()
+    pause(world)
+    item = next(iter(world.lists.items))
+    world.lists.remove(item)
+    pull(world, item)
+    assert len(world.source.rows) == 3
+    [(_, state, *_)] = world.backlog_rows()
+    assert state == "AWAITING_APPROVAL"
+    HoldStore(world.store).release_subjects(
+        world.definition.id, SubjectState.AWAITING_APPROVAL, None, approve=True, actor="test"
+    )
+    world.settle()
+    assert len(world.source.rows) == 2
 
 
 def test_an_item_that_was_deleted_and_is_to_stay_away_does_not_come_back_with_a_pause(metastore: str):
