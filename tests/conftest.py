@@ -9,6 +9,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "tests.fixtures.postgres",
+    "tests.fixtures.crashing",
     "tests.fixtures.metastore",
     "tests.fixtures.azurite",
     "tests.fixtures.simulator",
@@ -40,7 +41,7 @@ _LONGEST = tuple(
     for name in ("scenarios/test_faults_20k.py", "local/test_demo.py", "simulation/test_two_way_simulation.py")
 )
 """Tests of a minute: they begin first, so that at the end no process waits for the one that got them."""
-_SERVERS = {"postgres_server": "postgres", "azurite": "server", "start_simulator": "server"}
+_SERVERS = {"postgres_server": "postgres", "crashing": "postgres", "azurite": "server", "start_simulator": "server"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -120,6 +120,7 @@ def _findings_uncounted(stack: ExitStack) -> None:
 
 
 METASTORE = "tests/integration/metastore/"
+CRASH = METASTORE + "test_crashes.py::test_nothing_is_concluded_from_tables_that_a_crash_has_emptied"
 NUMBERED = METASTORE + "test_marks.py::test_every_mark_that_is_not_a_scans_takes_a_new_number"
 
 MARKS = (
@@ -216,7 +217,7 @@ MARKS = (
             in_metastore("scans", "compare", ("and (select count(*) from {scan}) = %(loaded)s::bigint", "")),
             in_metastore("scans", "totals", ("(select count(*) from {scan})", _REMEMBERED)),
         ),
-        directed=METASTORE + "test_scans.py::test_a_scan_that_lost_its_rows_marks_nothing_as_gone[every-row]",
+        directed=CRASH,
     ),
     Mutant(
         "list_uncounted",
@@ -225,13 +226,12 @@ MARKS = (
             in_metastore("enumerations", "totals", ("(select count(*) from {listed})", _REMEMBERED)),
             in_metastore("enumerations", "count_listed", ("count(*) from {listed}", _REMEMBERED)),
         ),
-        directed=METASTORE
-        + "test_enumerations.py::test_an_enumeration_that_lost_its_items_marks_nothing_as_gone_and_begins_anew",
+        directed=CRASH,
     ),
     Mutant(
         "findings_uncounted",
         "Differences that got lost are passed over",
         _findings_uncounted,
-        directed=METASTORE + "test_scans.py::test_a_comparison_that_lost_its_findings_says_so[every-row]",
+        directed=CRASH,
     ),
 )

@@ -369,7 +369,7 @@ TWO_WAY = (
         "row_without_compare",
         "A row is written whatever its version is",
         _row_without_compare,
-        directed=ROWS + "test_a_row_that_somebody_has_changed_or_deleted_since_it_was_read_has_moved",
+        directed=ROWS + "test_a_row_that_somebody_has_changed_or_deleted_since_it_was_read_has_moved[postgresql]",
     ),
     two_way(
         "missed_row_commits",

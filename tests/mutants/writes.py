@@ -296,7 +296,8 @@ WRITES_TO_ROWS = (
         "swallowed_for_ever",
         "A write that a trigger swallows is tried again for ever",
         _swallowed_is_tried_for_ever,
-        directed="tests/settle/test_two_way_edits.py::test_a_trigger_that_swallows_a_write_parks_the_row",
+        directed="tests/scenarios/test_poison.py::"
+        "test_what_a_trigger_swallows_without_a_word_is_set_aside_and_holds_up_nobody",
     ),
     Mutant(
         "after_triggers_unseen",
@@ -338,8 +339,8 @@ WRITES_TO_ROWS = (
         "lost_race_holds",
         "A transaction that lost against another one stops the definition instead of being tried again",
         lambda stack: stack.enter_context(patch.dict(translation.CLASSES, {"40": translation.Kind.SETUP})),
-        directed=CONTRACT
-        + "test_a_commit_that_the_server_refuses_has_written_nothing[postgresql-serialization-PreconditionFailed]",
+        directed="tests/scenarios/test_partitions.py::"
+        "test_a_row_that_a_user_moves_to_another_partition_just_before_it_is_locked[and back]",
     ),
     Mutant(
         "children_written",

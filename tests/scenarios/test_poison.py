@@ -81,6 +81,33 @@ def test_the_words_about_a_refused_row_name_the_rule_and_no_value(staffed: Case)
     case.golden()
 
 
+SWALLOW = """
+create function public.swallow() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger swallow before update or delete on public.staff for each row when (old.id < 3)
+execute function public.swallow()
+"""
+
+
+def test_what_a_trigger_swallows_without_a_word_is_set_aside_and_holds_up_nobody(staffed: Case):
+    case = staffed
+    case.sql(SWALLOW)
+    case.told("the table's owner: a trigger that keeps rows 1 and 2 as they are")
+    case.person_edits("1", age=41)
+    case.person_deletes("2")
+    case.person_edits("3", age=43)
+    case.pull()
+    assert [case.rows()[key]["age"] for key in "123"] == [40, 40, 43]
+    assert parked(case) == ["1", "2"]
+    assert all("trigger" in words for words in case.explanations())
+    assert case.item("1").values["age"] == 41
+    case.golden()
+    case.owner("drop trigger swallow on public.staff")
+    case.passes(2 * DAY)
+    case.pull()
+    assert (set(case.agreed()), case.rows()["1"]["age"]) == ({"1", "3", "4", "5", "6"}, 41)
+    case.quiet()
+
+
 def test_what_the_list_refuses_for_ever_holds_up_nobody(new_case: Maker):
     case = new_case()
     case.user_inserts(1, name="x" * 256, city="Oslo")

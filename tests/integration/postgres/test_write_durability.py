@@ -1,62 +1,24 @@
 """Names of transactions and what was committed outlive a crash of the server; a new primary knows neither."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from infra.local.errors import LocalStackError
-from infra.local.postgres import PostgresServer, start
 from shared.adapters.postgres.fates import parse_name
 from shared.adapters.postgres.writing import PostgresWriter
 from shared.core.errors import SourceUnavailable
 from shared.core.ids import identity_of
 from shared.core.source import InsertRow, TransactionFate
 from tests.integration.postgres.conftest import Ids, ManualClock, Opener, Opening, Source
-from tests.integration.postgres.test_standby import Pair, pair, until
+from tests.integration.postgres.test_standby import Pair, pair
 
 __all__ = ["pair"]
 
 # The log is written by nobody but who commits: what is only in memory is lost, every time.
 LAZY = {"wal_writer_delay": "10000", "checkpoint_timeout": "1h"}
 MINIMAL = LAZY | {"wal_level": "minimal", "max_wal_senders": "0"}
-
-
-@dataclass
-class Crashing:
-    server: PostgresServer
-    settings: dict[str, str]
-
-    def crash(self) -> None:
-        """Kills the postmaster; its children end by themselves, and it starts again by recovery."""
-        self.server.child.process.kill()
-        self.server.child.process.wait()
-        started: list[PostgresServer] = []
-
-        def again() -> bool:
-            # While a child has not ended yet, the shared memory is still taken.
-            with suppress(LocalStackError):
-                started.append(start(self.server.base, password=self.server.password, settings=self.settings))
-            return bool(started)
-
-        until(again)
-        self.server = started[0]
-
-
-@pytest.fixture
-def crashing() -> Iterator[Callable[..., Crashing]]:
-    made: list[Crashing] = []
-
-    def create(settings: dict[str, str]) -> Crashing:
-        made.append(Crashing(start(settings=settings), settings))
-        return made[-1]
-
-    yield create
-    for one in made:
-        one.server.remove()
 
 
 @pytest.mark.parametrize("settings", [LAZY, MINIMAL], ids=["logical log", "minimal log"])
