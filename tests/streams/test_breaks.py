@@ -5,6 +5,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus, PGconn
 
 from shared.core.slots import Phase
 from shared.poller import session
@@ -85,6 +87,26 @@ def test_a_slot_that_somebody_else_read_from_lacks_changes(live: Streaming):
     with live.poller():
         broken(live, "slot_recreated")
         mended(live)
+
+
+def test_a_slot_that_somebody_else_is_reading_is_told_as_busy_and_taken_up_when_they_are_gone(live: Streaming):
+    with live.streaming():
+        live.scan()
+    live.world.sql("update app.things set note = 'waited' where id = 1")
+    until(lambda: live.world.sql("select active_pid from pg_replication_slots where active_pid is null"))
+    other = PGconn.connect(make_conninfo(live.world.source, replication="database").encode())
+    reading = other.exec_(
+        b"START_REPLICATION SLOT arcore_slot LOGICAL 0/0 (proto_version '1', publication_names 'arcore_publication')"
+    )
+    assert reading.status == ExecStatus.COPY_BOTH, reading.error_message
+    with live.poller() as poller:
+        until(lambda: live.slot().problem_code == "slot_busy", live.slot)
+        assert not poller.ready()[0]
+        other.finish()  # it has confirmed nothing
+        live.caught_up()
+        live.deliver()
+    assert live.equal()
+    assert live.holds() == {}
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,24 @@
 
 import contextlib
 import random
+import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from infra.local.azurite import Azurite
+from infra.local.azurite import start as start_azurite
 from infra.local.postgres import start
 from shared.core.replication import lsn_text
 from shared.core.slots import Phase
 from tests.api.world import PASSWORD, THINGS, World
 from tests.streams.processes import Processes
-from tests.streams.world import until
+from tests.streams.world import later, until
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +212,77 @@ def test_a_source_that_was_promoted_stops_the_stream_although_the_slot_is_there(
         process.wait()
     assert live.holds()["STREAM_BROKEN"]["details"]["reason"] == "other_timeline"
     assert live.messages() == []
+
+
+def test_a_source_that_was_set_back_to_older_files_stops_the_stream_and_the_list_follows_it_after_a_person_has_looked(
+    own: OwnSource,
+):
+    """A copy of its files that is put back: the same system, the same timeline, and a slot of that name."""
+    live, data, kept = own.live, own.server.base / "data", own.server.base / "kept"
+    own.server.stop()
+    subprocess.run(["cp", "-a", data, kept], check=True)
+    own.start_again()
+    live.world.sql("select pg_switch_wal()")  # so that the older log ends long before what is read
+    with live.running():
+        change(live)
+        live.caught_up()
+        live.deliver()
+    assert live.equal()
+    newer, old = live.items(), live.slot().identity
+    own.server.stop()
+    shutil.rmtree(data)
+    kept.rename(data)
+    own.start_again()
+
+    live.world.sql("update app.things set note = 'written after it' where id = 1")
+    process = live.start()
+    try:
+        until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
+    finally:
+        process.kill()
+        process.wait()
+    assert live.holds()["STREAM_BROKEN"]["details"]["reason"] == "server_rewound"
+    assert live.messages() == []
+    assert live.world.run(live.definition)["status"] == "HELD"
+    assert live.items() == newer
+
+    live.release("STREAM_BROKEN")
+    later(live)
+    with live.running():
+        assert live.slot().identity != old
+        live.scan()
+    assert live.equal()
+
+
+def test_a_poller_that_has_to_end_while_the_queue_is_down_hands_over_what_it_has_read_once_it_is_back(
+    world: World, tmp_path: Path
+):
+    """Both for real: the queue's process is killed, and SIGTERM is what a container gets."""
+    queue = start_azurite(tmp_path)
+    live = Processes(world, queue)
+    live.may_replicate()
+    live.live()
+    process = live.start()
+    try:
+        until(lambda: live.reads(process), live.world.engine.stores.streams.slots)
+        live.scan()
+        queue.child.process.kill()
+        queue.child.process.wait()
+        before = live.slot().changes
+        change(live)
+        until(lambda: live.slot().problem_code is not None, live.slot)
+        assert live.slot().changes == before, "nothing is confirmed that the queue does not have"
+        process.send_signal(signal.SIGTERM)
+        queue = start_azurite(tmp_path, port=queue.port)
+        assert process.wait(60) == 0
+        assert live.slot().changes > before
+        live.deliver()
+        assert live.equal()
+    finally:
+        process.kill()
+        process.wait()
+        live.close()
+        queue.stop()
 
 
 def test_ten_thousand_changes_through_kills_and_lost_messages_end_equal(settled: Processes):
