@@ -9,6 +9,7 @@ from unittest.mock import patch
 from shared.core import reconcile
 from shared.core.flows import Flow
 from shared.settle import acts, decide, judge, page_state, write_rows
+from shared.settle.entries import item_of
 from tests.mutants.mutant import Apply, Mutant, two_way
 from tests.mutants.patches import in_metastore, put, without_base
 
@@ -88,6 +89,15 @@ def _kept_agrees_on_nothing(stack: ExitStack) -> None:
     )
 
 
+def _kept_is_assumed(stack: ExitStack) -> None:
+    real = judge.kept
+
+    def kept(work: Any, *rest: Any) -> Any:
+        return replace(real(work, *rest), etag=item_of(work)[1])
+
+    stack.enter_context(patch.object(judge, "kept", kept))
+
+
 def _asked_without_record(stack: ExitStack) -> None:
     real = page_state.PageState.await_approval
 
@@ -134,6 +144,13 @@ MERGING = (
         "What a create in doubt has left in an item that is kept becomes a person's edit",
         _kept_agrees_on_nothing,
         directed=GONE + "[by the policy]",
+    ),
+    two_way(
+        "kept_is_assumed",
+        "An item that stays alone is assumed to hold what was agreed on, whatever was typed into it",
+        _kept_is_assumed,
+        directed="tests/settle/test_two_way_deletes.py::"
+        "test_what_a_person_typed_into_an_item_that_stayed_alone_gives_way_and_is_logged_when_its_row_is_back",
     ),
     two_way(
         "asked_without_record",

@@ -177,7 +177,7 @@ RULES = (
         "Who wins is configured, no edit is lost to a delete, and what loses is logged.",
         (
             *("two_way_winner_by_lot", "two_way_delete_wins", "two_way_system_fields_are_edits"),
-            *("no_conflict_log", "two_way_no_conflict_log"),
+            *("no_conflict_log", "two_way_no_conflict_log", "two_way_kept_is_assumed"),
         ),
     ),
     Rule(
