@@ -4,7 +4,7 @@ from shared.core.backlog import Reason
 from shared.core.definition import ChangeDetection, SyncDefinition
 from shared.core.ledger import EntryState
 from shared.core.runs import WatermarkCursor
-from shared.core.untold import is_behind
+from shared.core.untold import is_behind, is_in_order
 from shared.settle.job import Tools
 from shared.settle.work import Work
 
@@ -44,4 +44,5 @@ def is_untold(work: Work, definition: SyncDefinition, position: WatermarkCursor 
         if all(base.get(no) == value.digest for no, value in work.row_values.items()):
             return False  # another stamp of the same values: the table was altered, or what changed does not show in a list
         agreed_at = known.last_source_ts
-    return is_behind(position, column, row.values.get(column.name), agreed_at=agreed_at)
+    in_order = is_in_order(position, definition.source.key, row.identity)
+    return is_behind(position, column, row.values.get(column.name), agreed_at=agreed_at, in_order=in_order)

@@ -134,6 +134,28 @@ def test_a_change_that_its_column_does_not_tell_is_found_with_the_item_or_by_the
     case.golden()
 
 
+def test_rows_of_one_transaction_id_that_change_without_a_new_one_are_counted_too(new_case: Maker):
+    case = new_case(
+        "create table public.staff (id integer primary key, name text, city text, x xid8 not null default"
+        " pg_current_xact_id()); create index on public.staff (x, id)",
+        fields=(NAME, CITY, KEY),
+        change_detection=ChangeDetection.WATERMARK,
+        cursor_column="x",
+    )
+    case.sql("insert into public.staff select n, 'name ' || n, 'Oslo' from generate_series(1, 25) n")
+    case.push()
+    case.pull()
+    case.owner("update public.staff set city = 'Bonn' where id in (1, 25)")
+    case.push()
+    assert case.item("1").values["city"] == "Oslo"
+    case.passes(DAY)
+    assert case.push().counts.untold == 2
+    assert [row["city"] for row in case.agreed().values()].count("Bonn") == 2
+    [said] = case.untold()
+    assert "2 rows changed without it" in said
+    case.quiet()
+
+
 def test_what_a_scan_finds_before_the_next_watermark_and_what_the_engine_wrote_are_no_reason_for_a_warning(
     staffed: Case, another
 ):

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.core.ids import Identity
+from shared.core.ids import Identity, identity_of
 from shared.core.runs import WatermarkCursor
-from shared.core.source import SourceColumn, SourceType
-from shared.core.untold import INEXACT, is_behind
+from shared.core.source import KeyStrategy, SourceColumn, SourceKey, SourceType
+from shared.core.untold import INEXACT, is_behind, is_in_order
 
 
 def behind(
@@ -73,3 +73,35 @@ def test_at_the_position_itself_only_a_row_whose_time_has_not_moved_is_behind(la
 )
 def test_what_is_read_again_at_every_pass_is_not_behind(kind: str, position: str, text: str, expected):
     assert behind(kind, position, text, exact=False) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "last", "expected"),
+    [
+        ("700", ["9"], ["9"], True),
+        ("700", ["8"], ["10"], True),
+        ("700", ["10"], ["9"], False),
+        ("700", ["1", "3"], ["1", "20"], True),
+        ("700", ["2", "3"], ["1", "20"], False),
+        ("700", ["9"], None, False),
+        ("701", ["8"], ["9"], False),
+    ],
+)
+def test_of_rows_of_one_transaction_those_are_behind_that_were_read_by_their_key(text, key, last, expected):
+    """A transaction id is the value of all rows that it wrote; what is read at it is read in the order of the keys."""
+    assert tied(text, key, last, "int8") is expected
+    assert tied("700", key, last, "text") is (key == last), "the order of texts is the database's own"
+    assert not tied("700", key, last, "int8", exact=False), "it is read again"
+
+
+def tied(text: str, key: list[str], last: list[str] | None, kind: str, *, exact: bool = True) -> bool:
+    columns = tuple(SourceColumn(name=f"k{n}", type=SourceType(name=kind, declared=kind)) for n in range(len(key)))
+    cursor = WatermarkCursor(
+        value="700",
+        identity=None if last is None else identity_of(last),
+        fingerprint=b"f",
+        details={} if exact else {INEXACT: "yes"},
+    )
+    column = SourceColumn(name="changed", type=SourceType(name="xid8", declared="xid8"))
+    in_order = is_in_order(cursor, SourceKey(strategy=KeyStrategy.UNIQUE, columns=columns), identity_of(key))
+    return is_behind(cursor, column, text, agreed_at=None, in_order=in_order)

@@ -14,16 +14,20 @@ from shared.core.ids import ClaimToken, FieldNo, Identity, InstanceId, MarkNumbe
 from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Provenance
 from shared.core.mapping import value_of
 from shared.core.runs import WatermarkCursor
-from shared.core.source import Row, SourceColumn, SourceType
+from shared.core.source import KeyStrategy, Row, SourceColumn, SourceKey, SourceType
 from shared.settle.untold import is_untold, position_of
 from shared.settle.work import Work, start
 
 CHANGED = SourceColumn(name="changed", type=SourceType(name="timestamptz", declared="timestamptz"))
+KEY = SourceKey(
+    strategy=KeyStrategy.PRIMARY_KEY,
+    columns=(SourceColumn(name="id", type=SourceType(name="int8", declared="bigint")),),
+)
 DEFINITION = cast(
     "SyncDefinition",
     SimpleNamespace(
         id=UUID(int=1),
-        source=SimpleNamespace(cursor_column=CHANGED, instance_id=UUID(int=2)),
+        source=SimpleNamespace(cursor_column=CHANGED, instance_id=UUID(int=2), key=KEY),
         change_detection=ChangeDetection.WATERMARK,
         mapping_fingerprint=b"m",
         watermark_fingerprint=b"w",
@@ -98,6 +102,15 @@ def test_a_row_that_changed_behind_the_position_and_that_no_pass_has_marked_is_u
 def test_whatever_else_makes_a_row_differ_is_no_reason_to_distrust_the_column(found: Work):
     assert not is_untold(found, DEFINITION, POSITION)
     assert not is_untold(work(), DEFINITION, None)
+
+
+@pytest.mark.parametrize(("last", "expected"), [("1", True), ("2", True), ("0", False)])
+def test_a_row_of_the_very_transaction_that_was_read_last_is_told_by_its_key(last: str, expected: bool):
+    column = SourceColumn(name="changed", type=SourceType(name="xid8", declared="xid8"))
+    source = SimpleNamespace(cursor_column=column, key=KEY)
+    definition = cast("SyncDefinition", SimpleNamespace(source=source, mapping_fingerprint=b"m"))
+    position = WatermarkCursor(value="700", identity=Identity(f'["{last}"]'), fingerprint=b"w")
+    assert is_untold(work(row=row("700")), definition, position) is expected
 
 
 @pytest.mark.parametrize(
