@@ -200,7 +200,8 @@ class RunSteps(Columns):
         """Fields whose columns are not what they were pause before anything is read; the record as it is then. What keeps
         the table from being looked at, the steps meet too, and say so."""
         try:
-            looked = self.look_at_columns(record, seen_by=BY_RUN)
+            pushes = self.stores.runs.get(run).type is RunType.PUSH
+            looked = self.look_at_columns(record, seen_by=BY_RUN, scans=pushes)
         except SyncError:
             return record
         if looked.hold is not None:

@@ -191,7 +191,7 @@ class Care:
         for definition, spec in concerned.items():
             record = self._engine.stores.definitions.get(definition)
             try:
-                looked = self._engine.look_at_columns(record, seen_by=BY_STREAM)
+                looked = self._engine.look_at_columns(record, seen_by=BY_STREAM, scans=True)
             except NotFound:
                 self._open(definition, drifted(spec.table, ("the table is gone, or has another name now",)))
                 continue

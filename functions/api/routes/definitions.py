@@ -211,11 +211,11 @@ def paused_fields(definition_id: UUID, engine: TheEngine) -> list[FieldMappingOu
 def resume_field(field_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, Any]:
     """A paused field goes on; refused while its column is not what it was. It goes on by itself where the same column is as
     it was again. One that was made anew counts as mapped now: nothing was agreed about it, and whichever side has a value
-    gives it to the other."""
+    gives it to the other. The run that settles it begins at once: `run` says when."""
     definition_id, no = engine.stores.definitions.field_owner(field_id)
     resumed = engine.resume_field(definition_id, no, actor=actor)
     marked = engine.mark_rows(definition_id, None, reason=Reason.MAPPING)
-    return _shown(engine, resumed) | {"rows_marked": marked}
+    return _shown(engine, resumed) | {"rows_marked": marked, "run": at_once(engine, definition_id, push=True)}
 
 
 @fields_router.get("/field-mappings/{field_id}")
