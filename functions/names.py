@@ -36,3 +36,5 @@ PATIENT_LAPS = 40
 """Laps after which a run does not wait any longer for writes whose answer was lost; the next run settles them."""
 RETRIES = 12
 """Consecutive failures of one step that may be worth another try, before the run gives up."""
+LOST_RETRIES = 3
+"""The same for a step that the host ended before it could answer: each may have cost ten minutes."""

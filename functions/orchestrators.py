@@ -114,7 +114,8 @@ def _step(context: Context, activity: str, order: RunOrder) -> Generator[Any, An
     for attempt in range(names.RETRIES + 1):
         answer = yield from _call(context, activity, order)
         failure = answer.failure
-        if failure is None or failure.disposition != Disposition.RETRY or attempt == names.RETRIES:
+        most = names.LOST_RETRIES if answer is _LOST else names.RETRIES
+        if failure is None or failure.disposition != Disposition.RETRY or attempt >= most:
             return answer
         yield _timer(context, _wait_of(answer, attempt + 1))
     raise AssertionError("unreachable")

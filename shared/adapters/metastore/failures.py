@@ -3,6 +3,7 @@
 Messages of the server can hold values of rows, so none is passed on; SQLSTATE and constraint names are.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,9 @@ _AWAY = (
     errors.InvalidCatalogName,
 )
 _BEHIND = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.UndefinedFunction)
+_RUN_TABLES = (errors.UndefinedTable, errors.DuplicateTable)
+_OF_A_RUN = re.compile(r"_[0-9a-f]{32}\b")
+"""How the names of a run's own tables end."""
 _REFUSED = (errors.InvalidAuthorizationSpecification, errors.InvalidPassword)
 
 
@@ -42,6 +46,12 @@ def translate(error: psycopg.Error) -> SyncError:
             return ConfigurationError(
                 "the metastore refused the login: check SYNCBRIDGE_METASTORE_DSN",
                 code="metastore_login",
+                sqlstate=state,
+            )
+        case _ if _of_a_run(error):
+            return MetastoreUnavailable(
+                "another attempt of this run is at its tables, or has taken them away: its scan begins again",
+                code="run_tables_lost",
                 sqlstate=state,
             )
         case _ if isinstance(error, _BEHIND):
@@ -66,6 +76,13 @@ def translate(error: psycopg.Error) -> SyncError:
                 sqlstate=state,
                 constraint=constraint,
             )
+
+
+def _of_a_run(error: psycopg.Error) -> bool:
+    """Activities are at least once, and one that the host gave up goes on for a while: two of one run may meet."""
+    if isinstance(error, errors.UniqueViolation):
+        return error.diag.constraint_name == "run_tables_pkey"
+    return isinstance(error, _RUN_TABLES) and _OF_A_RUN.search(str(error)) is not None
 
 
 @contextmanager

@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -267,6 +269,46 @@ def test_a_run_that_scans_again_starts_over(scans, spec, run, reading):
     result = scans.compare(spec, run, scans.load(spec, run, reading([(2, 1), (3, 1)])))
 
     assert result.scanned == 2
+
+
+def test_an_attempt_whose_tables_another_attempt_of_its_run_took_away_is_told_so(scans, spec, run, reading):
+    """An activity that the host gave up may go on beside the one that does it again; it must not hold the definition."""
+    loaded = scans.load(spec, run, reading([(1, 1)]))
+    scans.drop(run)  # what the other attempt begins with
+    with pytest.raises(MetastoreUnavailable) as lost:
+        scans.compare(spec, run, loaded)
+    assert lost.value.code == "run_tables_lost"
+
+    scans.compare(spec, run, scans.load(spec, run, reading([(1, 1)])))
+    marking = scans.mark(spec, run, lane=Lane.PUSH, hold_deletes=False)
+    pages = iter(marking)
+    scans.drop(run)
+    with pytest.raises(MetastoreUnavailable) as lost:
+        list(pages)
+    assert lost.value.code == "run_tables_lost"
+
+
+def test_two_attempts_of_one_run_that_load_at_once_do_not_mix(scans, spec, run, reading, sql):
+    slow, at_it = threading.Event(), threading.Event()
+
+    class Slow(Reading):
+        def rows(self, *arguments):
+            at_it.set()
+            slow.wait()
+            return super().rows(*arguments)
+
+    with ThreadPoolExecutor(2) as threads:
+        whole = reading([(1, 1), (2, 2)])
+        first = threads.submit(scans.load, spec, run, Slow(whole.sql, whole.pairs))
+        at_it.wait()
+        second = threads.submit(scans.load, spec, run, reading([(1, 1), (2, 2)]))
+        while sql.execute("select count(*) from pg_locks where not granted").fetchone() == (0,):
+            assert not second.done()
+        slow.set()
+        answers = [future.exception() or future.result() for future in (first, second)]
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
+    assert [type(error) for error in refused] == [MetastoreUnavailable] * len(refused)
+    assert len(refused) < 2
 
 
 def test_dropping_a_run_twice_is_fine(scans, spec, run, sql, reading):

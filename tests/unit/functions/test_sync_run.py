@@ -95,7 +95,9 @@ def test_one_worker_that_the_host_ended_has_all_of_them_settle_again():
 
 
 def test_an_activity_that_the_host_ends_again_and_again_ends_the_run_with_its_reason():
-    failure = ended(play({CAPTURE: [MemoryError("again")]})).failure
+    context = play({CAPTURE: [MemoryError("again")]})
+    assert context.steps.count(CAPTURE) == names.LOST_RETRIES + 1
+    failure = ended(context).failure
     assert failure is not None
     assert failure.code == "activity_lost"
     assert "functionTimeout" in failure.message

@@ -63,6 +63,14 @@ def test_errors_are_grouped_by_what_can_be_done_about_them(kind, ours):
     assert type(translate(kind("x"))) is ours
 
 
+@pytest.mark.parametrize("kind", [errors.UndefinedTable, errors.DuplicateTable])
+def test_a_runs_own_tables_may_come_and_go(kind):
+    error = translate(kind(f'relation "syncbridge.scan_{"0f" * 16}" is or is not there'))
+
+    assert isinstance(error, MetastoreUnavailable)
+    assert error.code == "run_tables_lost"
+
+
 def test_the_drivers_error_stays_attached_for_the_log():
     with pytest.raises(MetastoreUnavailable) as caught, translated():
         raise psycopg.OperationalError("x")
