@@ -6,10 +6,10 @@ from unittest.mock import patch
 
 from psycopg import sql
 
-from shared.adapters.postgres import connection, source, statements
+from shared.adapters.postgres import connection, source, statements, watermark
 from shared.adapters.postgres.connection import PINNED
 from tests.mutants.mutant import Apply, Mutant
-from tests.mutants.patches import in_source
+from tests.mutants.patches import in_source, put
 
 
 def _unpinned(name: str) -> Apply:
@@ -127,6 +127,13 @@ READINGS = (
             ("where database = pg_catalog.current_database()) as prepared", "where false) as prepared"),
         ),
         directed=WATERMARK + "test_while_a_prepared_transaction_exists_the_watermark_does_not_move",
+    ),
+    Mutant(
+        "elsewhere_passed_over",
+        "A watermark over rows of another server goes by the transactions of this one",
+        put(watermark, "_is_foreign", lambda *_: False),
+        directed=POSTGRES + "test_extensions.py::"
+        "test_a_watermark_over_rows_of_another_server_reads_a_time_again_for_nobody_here_sees_its_transactions[table]",
     ),
     Mutant(
         "idle_passed_over",

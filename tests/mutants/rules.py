@@ -242,8 +242,8 @@ RULES = (
     Rule("M56", "All passes of a scan see one moment.", ("scan_of_many_moments",)),
     Rule(
         "M57",
-        "A watermark stays below every transaction that is open or prepared.",
-        ("prepared_passed_over", "idle_passed_over"),
+        "A watermark stays below every transaction that is open or prepared, and reads again where it sees none.",
+        ("prepared_passed_over", "idle_passed_over", "elsewhere_passed_over"),
     ),
     # ---- writing tables
     Rule("M60", "Rows are written under the version that was read.", ("two_way_row_without_compare",)),

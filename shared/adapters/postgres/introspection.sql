@@ -80,6 +80,20 @@ left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join pg_collation l on l.oid = a.attcollation
 order by a.attnum
 
+-- name: foreign_partition
+-- A partition whose rows are on another server, where there is one: schema and name. Parameter: the table's oid.
+with recursive part as (
+    select c.oid, c.relkind from pg_class c where c.oid = %s::bigint::oid
+    union all
+    select c.oid, c.relkind
+    from part p join pg_inherits i on i.inhparent = p.oid join pg_class c on c.oid = i.inhrelid
+    where p.relkind = 'p'
+)
+select n.nspname::text, c.relname::text
+from part join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace
+where part.relkind = 'f'
+order by 1, 2 limit 1
+
 -- name: constraints
 -- The table's constraints: name, kind, columns in order, definition, referenced table and columns, validated, deferrable.
 -- Parameter: the table's oid.

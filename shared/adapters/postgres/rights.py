@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.adapters.postgres import statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
+from shared.adapters.postgres.foreign import has_foreign_rows
 from shared.adapters.postgres.introspection import relation_oid, snapshot_of
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.role import RIGHTS, Role, role_of
@@ -37,7 +38,7 @@ def check_source(database: SourceDatabase, spec: SourceSpec, needs: Needs | None
         problems = [
             *_reading(connection, spec, role),
             *_policies(snapshot, role),
-            *_watching(spec, snapshot, role),
+            *_watching(connection, spec, snapshot, role),
             *writing_problems(connection, spec, role, needs),
             *(stream_problems(connection, spec, snapshot, role) if needs.stream else ()),
         ]
@@ -99,10 +100,25 @@ def _policies(snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
         )
 
 
-def _watching(spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
+def _watching(connection: Connection, spec: SourceSpec, snapshot: TableSnapshot, role: Role) -> Iterator[Problem]:
     cursor = spec.cursor_column
     if cursor is None:
         return
+    if has_foreign_rows(connection, spec):
+        times = cursor.type.name in _TIME_CURSORS
+        yield Problem(
+            code="cursor_elsewhere",
+            message=f"{spec.table} has rows of another server, whose transactions this one does not show: "
+            + (
+                "a time before the watermark is read again at every run, and rows of longer transactions are found by the"
+                " scheduled scan only"
+                if times
+                else f"what {cursor.name} says cannot be compared with them; choose a time as the cursor column, or let"
+                " changes be found by scan"
+            ),
+            where="cursor_column",
+            severity=Severity.WARNING if times else Severity.ERROR,
+        )
     if cursor.type.name in _TIME_CURSORS and not role.sees_statistics:
         yield Problem(
             code="statistics_missing",

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from shared.adapters.postgres import statements, stream_statements
 from shared.adapters.postgres.connection import Connection
+from shared.adapters.postgres.foreign import foreign_partition
 from shared.adapters.postgres.introspection import relation_oid
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.role import Role
-from shared.adapters.postgres.target import foreign_partition
 from shared.core.definition import SourceSpec
 from shared.core.errors import InvariantViolated
 from shared.core.problems import Problem, Severity

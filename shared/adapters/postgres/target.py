@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.adapters.postgres.connection import Connection
+from shared.adapters.postgres.foreign import foreign_partition
 from shared.adapters.postgres.queries import queries
 from shared.adapters.postgres.write_statements import TypeName
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError, NotFound
-from shared.core.source import RelationKind, TableRef
+from shared.core.source import RelationKind
 
 FILE: Final = "writing.sql"
 _WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
@@ -65,12 +66,6 @@ def require_own_rows(connection: Connection, spec: SourceSpec, oid: int) -> None
             " write: it can be pushed to a list, and not written to",
             code="not_writable",
         )
-
-
-def foreign_partition(connection: Connection, oid: int) -> TableRef | None:
-    """A partition whose rows are on another server, below whatever partitions."""
-    found = connection.execute(queries(FILE)["foreign_partition"], [oid]).fetchone()
-    return None if found is None else TableRef(schema=found[0], name=found[1])
 
 
 def target_of(connection: Connection, spec: SourceSpec) -> Target:

@@ -5,10 +5,13 @@ from typing import Final, cast
 
 from shared.adapters.postgres import statements
 from shared.adapters.postgres.connection import SourceDatabase
+from shared.adapters.postgres.foreign import has_foreign_rows
 from shared.adapters.postgres.queries import queries
 from shared.core.definition import SourceSpec
+from shared.core.errors import ConfigurationError
 from shared.core.ids import Identity, Stamp, key_texts
 from shared.core.runs import WatermarkCursor
+from shared.core.source import RelationKind
 from shared.core.untold import NUMBER_OVERLAP
 from shared.ports import WatermarkBound, WatermarkPage
 
@@ -20,7 +23,14 @@ puts in less than UTC less twelve hours, so that this much is read again instead
 
 def watermark_bound(database: SourceDatabase, spec: SourceSpec) -> WatermarkBound:
     """To be asked before the rows are read. Raises ConfigurationError where the cursor column cannot be one."""
+    foreign = _is_foreign(database, spec)
     match statements.cursor_column(spec).type.name:
+        case "xid8" if foreign:
+            raise ConfigurationError(
+                f"{spec.table} has rows of another server, whose transaction ids mean nothing here: choose a time as the"
+                " cursor column, or let changes be found by scan",
+                code="cursor_elsewhere",
+            )
         case "xid8":
             with database.connection(spec.table) as connection:
                 row = connection.execute(queries(_FILE)["bound_of_xid"]).fetchone()
@@ -35,10 +45,17 @@ def watermark_bound(database: SourceDatabase, spec: SourceSpec) -> WatermarkBoun
                 f" {NUMBER_OVERLAP} values are read again, and what that misses the next scan finds",
             )
         case name:
-            return _bound_of_time(database, spec, name)
+            return _bound_of_time(database, spec, name, foreign=foreign)
 
 
-def _bound_of_time(database: SourceDatabase, spec: SourceSpec, type_name: str) -> WatermarkBound:
+def _is_foreign(database: SourceDatabase, spec: SourceSpec) -> bool:
+    if spec.relation not in {RelationKind.FOREIGN_TABLE, RelationKind.PARTITIONED}:
+        return False
+    with database.transaction(spec.table) as connection:
+        return has_foreign_rows(connection, spec)
+
+
+def _bound_of_time(database: SourceDatabase, spec: SourceSpec, type_name: str, *, foreign: bool) -> WatermarkBound:
     with database.connection(spec.table) as connection:
         row = connection.execute(queries(_FILE)["bound_of_time"]).fetchone()
     assert row is not None  # noqa: S101  (an aggregate always answers one row)
@@ -54,6 +71,13 @@ def _bound_of_time(database: SourceDatabase, spec: SourceSpec, type_name: str) -
             upper=None,
             exact=True,
             reason="a prepared transaction exists, whose beginning is recorded nowhere: the watermark waits for it",
+        )
+    if foreign:
+        return WatermarkBound(
+            upper=_printed(bound, type_name),
+            exact=False,
+            reason="rows of another server are written by transactions that this one does not show: a time before the"
+            " watermark is read again instead, and what that misses the next scan finds",
         )
     if not sees_all:
         return WatermarkBound(

@@ -54,20 +54,6 @@ select c.relkind::text, c.oid::bigint
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s
 
--- name: foreign_partition
--- A partition whose rows are on another server, where there is one: schema and name. Parameter: the table's oid.
-with recursive part as (
-    select c.oid, c.relkind from pg_class c where c.oid = %s::bigint::oid
-    union all
-    select c.oid, c.relkind
-    from part p join pg_inherits i on i.inhparent = p.oid join pg_class c on c.oid = i.inhrelid
-    where p.relkind = 'p'
-)
-select n.nspname::text, c.relname::text
-from part join pg_class c on c.oid = part.oid join pg_namespace n on n.oid = c.relnamespace
-where part.relkind = 'f'
-order by 1, 2 limit 1
-
 -- name: columns
 -- How texts become values of each column: name, schema and name of the type that stands behind its domains, schema and name of
 -- its own type, that one's modifiers, whether it is generated from others. Parameter: the table's oid.

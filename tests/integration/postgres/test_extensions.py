@@ -9,12 +9,15 @@ import pytest
 
 from shared.adapters.postgres.introspection import introspect
 from shared.adapters.postgres.rights import check_source
-from shared.core.definition import SyncMode
+from shared.core.definition import SourceSpec, SyncMode
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import ConfigurationError
 from shared.core.ids import identity_of
 from shared.core.needs import Needs
+from shared.core.problems import Severity
+from shared.core.runs import WatermarkCursor
 from shared.core.source import KeyStrategy, Moved, TableRef
+from shared.core.untold import OVERLAP
 from shared.core.validation import validate
 from tests.fixtures.postgres import Databases
 from tests.integration.postgres.conftest import Opening, Source
@@ -100,22 +103,23 @@ def test_a_row_is_found_and_compared_by_its_bytes(folding: Source, desk: Opening
 
 # ---------------------------------------------------------------- rows of another server
 
+COLUMNS = "id int not null, region text, a text, changed timestamptz"
 FOREIGN = {
-    "table": "create foreign table t (id int not null, region text, a text) server elsewhere options (table_name 'far')",
-    "partition": "create table t (id int not null, region text, a text) partition by list (region);"
+    "table": f"create foreign table t ({COLUMNS}) server elsewhere options (table_name 'far')",
+    "partition": f"create table t ({COLUMNS}) partition by list (region);"
     " create table near partition of t for values in ('near') partition by list (id);"
-    " create foreign table beyond partition of near for values in (1) server elsewhere options (table_name 'far');"
+    " create foreign table beyond partition of near for values in (1, 2) server elsewhere options (table_name 'far');"
     " create table here partition of t for values in ('here')",
 }
 
 
 @pytest.fixture
-def elsewhere(source: Source, extended_databases: Databases) -> Iterator[psycopg.Connection]:
-    """A user's connection to another database with a row, which the test's own reaches as a foreign server."""
-    dsn = extended_databases.create()
+def elsewhere(source: Source, databases: Databases) -> Iterator[psycopg.Connection]:
+    """A user's connection to another server with a row, which the test's own reaches as a foreign one."""
+    dsn = databases.create()
     where = urlsplit(dsn)
     with psycopg.connect(dsn, autocommit=True) as there:
-        there.execute("create table far (id int primary key, region text, a text)")
+        there.execute("create table far (id int primary key, region text, a text, changed timestamptz default now())")
         there.execute("insert into far values (1, 'near', 'old')")
         source.run(
             "create extension postgres_fdw",
@@ -125,7 +129,7 @@ def elsewhere(source: Source, extended_databases: Databases) -> Iterator[psycopg
         )
         yield there
         source.run("drop extension postgres_fdw cascade")  # with its connections
-    extended_databases.drop(dsn)
+    databases.drop(dsn)
 
 
 @pytest.fixture(params=FOREIGN)
@@ -159,7 +163,7 @@ def test_a_partition_of_another_server_that_comes_later_stops_the_writes(
     source: Source, elsewhere: psycopg.Connection, desk: Opening
 ):
     source.run(
-        "create table t (id int, region text, a text) partition by list (region)",
+        f"create table t ({COLUMNS}) partition by list (region)",
         "create table here partition of t for values in ('here')",
         "insert into t values (2, 'here', 'old')",
     )
@@ -172,3 +176,35 @@ def test_a_partition_of_another_server_that_comes_later_stops_the_writes(
         here.begin()
     assert "public.beyond" in refused.value.message
     assert elsewhere.execute("select a from far").fetchone() == ("old",)
+
+
+def test_a_watermark_over_rows_of_another_server_reads_a_time_again_for_nobody_here_sees_its_transactions(
+    foreign: Source, elsewhere: psycopg.Connection
+):
+    spec = foreign.spec("t", strategy=KeyStrategy.COMPOSITE_COLUMNS, cursor="changed")
+    found = {problem.code: problem.severity for problem in check_source(foreign.database, spec)}
+    assert found["cursor_elsewhere"] is Severity.WARNING
+    with psycopg.connect(elsewhere.info.dsn, password=elsewhere.info.password) as late:
+        # As if it had begun a minute ago, and the other one half a minute later.
+        late.execute("update far set a = 'late', changed = now() - interval '60 seconds'")
+        elsewhere.execute("insert into far values (2, 'near', 'new', now() - interval '30 seconds')")
+        _, position = read(foreign, spec, None)
+        late.commit()
+    assert '["1"]' in read(foreign, spec, position)[0], "passed over"
+    assert foreign.tables.watermark_bound(spec).reason.startswith("rows of another server")
+
+
+def test_transaction_ids_of_another_server_are_no_cursor(foreign: Source):
+    foreign.run("alter table t add x xid8")
+    spec = foreign.spec("t", strategy=KeyStrategy.COMPOSITE_COLUMNS, cursor="x")
+    found = {problem.code: problem.severity for problem in check_source(foreign.database, spec)}
+    assert found["cursor_elsewhere"] is Severity.ERROR
+    with pytest.raises(ConfigurationError) as refused:
+        foreign.tables.watermark_bound(spec)
+    assert refused.value.code == "cursor_elsewhere"
+
+
+def read(source: Source, spec: SourceSpec, after: WatermarkCursor | None) -> tuple[list[str], WatermarkCursor | None]:
+    bound = source.tables.watermark_bound(spec)
+    page = source.tables.watermark_page(spec, after, limit=10, bound=bound, overlap=OVERLAP)
+    return [identity for identity, _ in page.identities], page.safe
