@@ -119,6 +119,14 @@ def _watching(connection: Connection, spec: SourceSpec, snapshot: TableSnapshot,
             where="cursor_column",
             severity=Severity.WARNING if times else Severity.ERROR,
         )
+    if spec.relation is RelationKind.MATERIALIZED_VIEW:
+        yield Problem(
+            code="cursor_refreshed",
+            message=f"the materialized view {spec.table} shows a change when it is refreshed: what was written long before"
+            " and committed only after the last refresh is found by the scheduled scan only",
+            where="cursor_column",
+            severity=Severity.WARNING,
+        )
     if cursor.type.name in _TIME_CURSORS and not role.sees_statistics:
         yield Problem(
             code="statistics_missing",

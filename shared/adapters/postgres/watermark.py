@@ -79,6 +79,13 @@ def _bound_of_time(database: SourceDatabase, spec: SourceSpec, type_name: str, *
             reason="rows of another server are written by transactions that this one does not show: a time before the"
             " watermark is read again instead, and what that misses the next scan finds",
         )
+    if spec.relation is RelationKind.MATERIALIZED_VIEW:
+        return WatermarkBound(
+            upper=_printed(bound, type_name),
+            exact=False,
+            reason="a materialized view shows what was committed when it was refreshed, and nobody knows when that was: a"
+            " time before the watermark is read again instead, and what that misses the next scan finds",
+        )
     if not sees_all:
         return WatermarkBound(
             upper=_printed(bound, type_name),

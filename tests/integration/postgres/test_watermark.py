@@ -8,10 +8,12 @@ import psycopg
 import pytest
 
 from shared.adapters.postgres import statements
+from shared.adapters.postgres.rights import check_source
 from shared.core.definition import SourceSpec
 from shared.core.errors import ConfigurationError
 from shared.core.runs import WatermarkCursor
-from shared.core.untold import NUMBER_OVERLAP
+from shared.core.source import KeyStrategy
+from shared.core.untold import NUMBER_OVERLAP, OVERLAP
 from shared.ports import WatermarkBound, WatermarkPage
 from tests.integration.postgres.conftest import Source
 from tests.integration.postgres.stamps import scan
@@ -337,3 +339,16 @@ def test_the_fingerprint_of_a_position_travels_with_its_pages(source, stamped):
     assert page.last.fingerprint == b"f"
     assert page.safe is not None
     assert page.safe.fingerprint == b"f"
+
+
+def test_what_a_materialized_view_shows_late_is_read_all_the_same(source, stamped):
+    source.run("update t set u = now() - interval '1 hour'", "create materialized view v as select * from t")
+    spec = source.spec("v", cursor="u", strategy=KeyStrategy.COMPOSITE_COLUMNS)
+    # As if it had begun a minute ago, and the other one half a minute later.
+    with open_transaction(source, "update t set u = now() - interval '60 seconds'") as late:
+        source.run("insert into t values (2, now() - interval '30 seconds')", "refresh materialized view v")
+        late.commit()
+    position = read(source, spec, None).safe
+    source.run("refresh materialized view v")
+    assert '["1"]' in [identity for identity, _ in read(source, spec, position, overlap=OVERLAP).identities]
+    assert [problem.code for problem in check_source(source.database, spec)] == ["cursor_refreshed"]
