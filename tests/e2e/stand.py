@@ -37,6 +37,7 @@ WAITING = """
     create trigger wait before {when} execute function syncbridge.wait();
 """
 BEFORE_THE_WRITE = "insert or update on syncbridge.sync_ledger for each row when (new.intents <> '[]')"
+WHILE_IT_SCANS = "update on syncbridge.run_tables for each row"
 AFTER_THE_WRITE = "update on syncbridge.sync_ledger for each row when (old.intents <> '[]' and new.intents = '[]')"
 
 
@@ -91,7 +92,7 @@ class Running:
 
     @contextmanager
     def held(self, when: str) -> Iterator[psycopg.Connection]:
-        """Whoever is about to change the ledger so waits for a lock, until it is given up (`commit`) or the block ends."""
+        """Whoever is about to do that in the metastore waits for a lock: until it is given up (`commit`), or the block ends."""
         dsn = self.stack.server.dsn("syncbridge")
         with psycopg.connect(dsn, autocommit=True) as admin, psycopg.connect(dsn) as holder:
             holder.execute("select pg_advisory_xact_lock(77)")
@@ -101,6 +102,15 @@ class Running:
             finally:
                 holder.rollback()
                 admin.execute("drop function syncbridge.wait() cascade")
+
+    def waiting(self) -> int:
+        """Sessions of the metastore that wait for a lock."""
+        with psycopg.connect(self.stack.server.dsn("syncbridge")) as admin:
+            row = admin.execute(
+                "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def tick(self) -> None:
         """The schedule tick, now; back when it is done."""
