@@ -145,7 +145,8 @@ def kept(work: Work, definition: SyncDefinition, at: Moment) -> LedgerEntry:
     left = {no: value.digest for no, value in work.item_values.items() if no in work.unedited}
     known_whole = len(left) == len(work.item_values)
     base = {**(work.base or {}), **left}
-    return settled(replace(work, row=None), definition, at, item_id, etag if known_whole else None, base, wrote=None)
+    entry = settled(replace(work, row=None), definition, at, item_id, etag, base, wrote=None)
+    return entry if known_whole else replace(entry, etag=None)
 
 
 def tombstone(

@@ -114,7 +114,7 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case DeleteTheItem(ghost=False) if not work.item_read and unseen(work):
             _look_first(work, judged)
         case DeleteTheRow() if not work.claimed.approved and _hides_edits(page):
-            _await(page, work, Side.ROW, "the row may have got another value in a column whose field is paused")
+            _await(page, work, "the row may have got another value in a column whose field is paused")
         case DeleteTheItem(ghost=ghost) if ghost or work.claimed.approved or work.delete_allowed:
             judged.items.append(delete(work, definition, page.op(), page.at(), decision.conflicts))
         case DeleteTheRow(conflicts=conflicts) if work.claimed.approved or work.delete_allowed:
@@ -132,7 +132,7 @@ def _judge(page: PageState, work: Work, decision: Decision, judged: Judged, *, a
         case Ask(delete=side):
             again = "make the item again" if page.policy.writes_items else "make the row again"
             what = {Side.ITEM: "delete the item", Side.ROW: "delete the row", None: again}[side]
-            _await(page, work, side, f"the definition's policy asks a person before it may {what}")
+            _await(page, work, f"the definition's policy asks a person before it may {what}")
         case Forget():
             page.conclude(
                 Confirmation(
@@ -203,7 +203,7 @@ def _leave(page: PageState, work: Work, side: Side, *, foreign: bool) -> None:
     """Nothing is written by policy; the ledger remembers, so that no capture brings it up again."""
     at, definition = page.at(), page.definition
     counts = RunCounts(items_processed=1, unchanged=1)
-    if foreign and work.row is not None and page.policy.writes_rows:
+    if foreign and work.row is not None and definition.takes_foreign_items:
         page.park(work, "key_taken", "a row with this item's key exists outside the definition's filter")
         return
     if foreign and not (work.known is not None and work.known.intents):
@@ -237,18 +237,19 @@ def _guard(page: PageState, judged: Judged) -> None:
     if judged.deletes[allowed:]:
         verdict = judge_deletes(len(judged.deletes), allowed, {"limit": limit})
         page.tools.holds.open(page.definition.id, request_of(verdict), page.job.run)
-        for work, decision in judged.deletes[allowed:]:
-            side = Side.ITEM if isinstance(decision, DeleteTheItem) else Side.ROW
-            _await(page, work, side, "the delete guard: too many deletes within a day")
+        for work, _ in judged.deletes[allowed:]:
+            _await(page, work, "the delete guard: too many deletes within a day")
 
 
-def _await(page: PageState, work: Work, delete: Side | None, reason: str) -> None:
+def _await(page: PageState, work: Work, reason: str) -> None:
     """What is asked about goes on record: an item that a create in doubt has made is the row's before a person says that it
-    stays, or the same question would come up again."""
+    stays, or the same question would come up again. So does what has just been read of it: nobody looks at it again because
+    of what made this page look, and the row may be back before a person has answered."""
     entry, known = None, work.known
-    agreed = known is not None and known.state is work.state is EntryState.SETTLED and known.etag is not None
-    if delete is Side.ITEM and work.item is not None and not agreed:
+    if work.item is not None:
         entry = replace(kept(work, page.definition, page.at()), stamp=UNKNOWN)
+        if known is not None and known.state is work.state is EntryState.SETTLED and known.stamp is not None:
+            entry = None if (known.etag, known.base) == (entry.etag, entry.base) else entry
     page.await_approval(work, reason, entry)
 
 

@@ -9,6 +9,7 @@ from tests.simulation.keys import KeyRun
 from tests.simulation.run import run_seed
 from tests.simulation.schedule import STEPS, Outcome
 from tests.simulation.twoway.asking import AskingRun
+from tests.simulation.twoway.leaving import LeavingRun
 from tests.simulation.twoway.modes import OneWayRun
 from tests.simulation.twoway.run import STEPS as TWO_WAY_STEPS
 from tests.simulation.twoway.run import run_two_way
@@ -33,6 +34,7 @@ KINDS: dict[str, Kind] = {
     "two-way": Kind(run_two_way, TWO_WAY_STEPS, " --kind two-way"),
     "asking": Kind(partial(run_two_way, of=AskingRun), TWO_WAY_STEPS, " --kind asking"),
     "one-way": Kind(partial(run_two_way, of=OneWayRun), TWO_WAY_STEPS, " --kind one-way"),
+    "leaving": Kind(partial(run_two_way, of=LeavingRun), TWO_WAY_STEPS, " --kind leaving"),
 }
 
 

@@ -11,12 +11,13 @@ from tests.fixtures.postgres import Databases
 from tests.simulation.kinds import KINDS, told
 from tests.simulation.stage import Stage, borrowed_stage
 from tests.simulation.twoway.asking import AskingRun
+from tests.simulation.twoway.leaving import LeavingRun
 from tests.simulation.twoway.modes import OneWayRun
 from tests.simulation.twoway.run import USED, run_two_way
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-BLOCK, BLOCKS, ONE_WAY = 50, 5, 30
+BLOCK, BLOCKS, ONE_WAY, LEAVING = 50, 5, 25, 25
 KIND = KINDS["two-way"]
 CORPUS = [
     int(line.split()[0])
@@ -46,10 +47,12 @@ HAPPENED = (
 """What a block without is void: one of each."""
 
 
-PULLED = (159, 172, 319, 1242)
+PULLED = (69, 76, 1242)
 """Seeds of the one-way kind that found something: an item that came back made a second row, a row went that never was an
-item's, what was typed
-into an item that stays by itself was taken for agreed on, and a COMMIT that was late went unheard."""
+item's, and a COMMIT that was late went unheard."""
+LEFT = (58, 1437, 1439)
+"""Seeds of the leaving kind that found something: an item waited for a row for which it could not stand, and what was seen
+of an item before a person was asked was forgotten while they thought."""
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,14 @@ def test_where_one_side_is_the_record_the_other_one_follows_it_and_nothing_is_ev
     )
     assert [name for name in wanted if not events[name]] == [], "that never happened"
     assert sum(outcome.conflicts for outcome in outcomes) > 0, "nobody's value lost"
+
+
+def test_rows_that_leave_are_marked_or_get_another_key_take_their_items_along_and_come_back_whole(stage: Stage):
+    outcomes = [run_two_way(stage, seed, of=LeavingRun) for seed in (*range(LEAVING - len(LEFT)), *LEFT)]
+    assert not told(KINDS["leaving"], outcomes), told(KINDS["leaving"], outcomes)
+    events = sum((outcome.notable for outcome in outcomes), Counter())
+    wanted = ("rows left", "rows marked", "rows back", "marked DELETE", "marked INSERT", "followed", "items moved")
+    assert [name for name in wanted if not events[name]] == [], "that never happened"
 
 
 @pytest.mark.parametrize("seed", CORPUS)

@@ -4,7 +4,7 @@ A subject is a row and its item together. It is named after the row's key ("row 
 long as nobody has seen a key on that item; `linked` says that the two are one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.twoway.terms import Side, Value
@@ -36,6 +36,8 @@ class Deletion:
     values: Values
     agreed: bool
     """Both sides were equal, and the engine had said so: nothing raced this delete."""
+    left: bool = False
+    """The row is there, and the filter leaves it out."""
 
 
 @dataclass(slots=True)
@@ -62,8 +64,15 @@ class History:
     """The same of those that a person has refused."""
     taken: dict[str, int] = field(default_factory=dict)
     """Key of a row -> when the engine first wrote it, or said that it and an item agree: from then on it is an item's."""
+    agreed_at: dict[int, int] = field(default_factory=dict)
+    """Item -> when the engine last said that it and a row agree."""
     remarks: dict[int, str] = field(default_factory=dict)
     """Item -> what a person wrote into the column that nobody maps."""
+
+    kin: dict[str, set[str]] = field(default_factory=dict)
+    """Key of a row -> all keys that one row had: what people did under one of them is told under any other."""
+    moved: int = 0
+    """How often an item was seen with the key of another row than before."""
 
     def tick(self) -> int:
         self.at += 1
@@ -73,6 +82,7 @@ class History:
 
     def linked(self, item: int, key: str | None) -> None:
         if key is not None:
+            self.moved += self.links.get(item, key) != key
             self.links[item] = key
 
     def hinted(self, item: int, key: str) -> None:
@@ -89,14 +99,14 @@ class History:
     def subject(self, who: str) -> str:
         """The name that holds now."""
         kind, _, number = who.partition(" ")
-        key = (self.links.get(int(number)) or self.hints.get(int(number))) if kind == "item" else None
-        return who if key is None else f"row {key}"
+        key = (self.links.get(int(number)) or self.hints.get(int(number))) if kind == "item" else number
+        return who if key is None else row_name(min(self.kin.get(key, {key})))
 
     def ever(self, who: str) -> set[str]:
         """All names that it ever had."""
         kind, _, number = who.partition(" ")
         keys = self.stood_for.get(int(number), set()) if kind == "item" else set()
-        return {self.subject(who), *map(row_name, keys)}
+        return {self.subject(who), *(self.subject(row_name(key)) for key in keys)}
 
     # ---- what people do
 
@@ -104,8 +114,21 @@ class History:
         """A user inserts a row, or changes one."""
         self._edited(Side.ROW, row_name(key), before, after, fresh, group)
 
-    def removed(self, key: str, before: Values, *, agreed: bool) -> None:
-        self.deletions.append(Deletion(self.tick(), Side.ROW, row_name(key), dict(before), agreed))
+    def removed(self, key: str, before: Values, *, agreed: bool, left: bool = False) -> None:
+        self.deletions.append(Deletion(self.tick(), Side.ROW, row_name(key), dict(before), agreed, left))
+
+    def renamed(
+        self, key: str, new: str, before: Values, after: Values, fresh: Collection[str], group: tuple[str, ...]
+    ) -> None:
+        """A row gets another key. For the engine a row is gone and another one there, but nobody has thrown away more
+        than what was changed with the key."""
+        kin = self.kin.get(key, {key}) | self.kin.get(new, {new})
+        self.kin |= dict.fromkeys(kin, kin)
+        changed = {name: before[name] for name in fresh}
+        self.deletions.append(Deletion(self.tick(), Side.ROW, row_name(key), changed, agreed=False))
+        if key in self.taken:
+            self.took(new)
+        self._edited(Side.ROW, row_name(new), None, after, fresh, group)
 
     def added_item(self, item: int, values: Values, fresh: Iterable[str], group: tuple[str, ...]) -> None:
         self.added.add(item)
@@ -165,10 +188,12 @@ class History:
     # ---- what can be asked
 
     def of(self, subject: str, name: str | None = None) -> Iterator[Edit]:
-        return (e for e in self.edits if self.subject(e.who) == subject and (name is None or e.name == name))
+        wanted = self.subject(subject)
+        return (e for e in self.edits if self.subject(e.who) == wanted and (name is None or e.name == name))
 
     def deleted(self, subject: str, side: Side | None = None) -> list[Deletion]:
-        return [d for d in self.deletions if self.subject(d.who) == subject and (side is None or d.side is side)]
+        wanted = self.subject(subject)
+        return [d for d in self.deletions if self.subject(d.who) == wanted and (side is None or d.side is side)]
 
     def touched(self, subject: str, names: Iterable[str], side: Side) -> int:
         """When a person last wrote one of these fields on that side; -1: never."""

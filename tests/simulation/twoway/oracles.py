@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 from tests.simulation.twoway.history import Edit, History, Values, item_name, row_name
 from tests.simulation.twoway.terms import Gone, Mode, Side, Terms, Value, Way, Winner
 
+LEFT_OUT = "ROW_LEFT_OUT"
+"""The rule under which an edit is logged that went with its item, because the filter leaves its row out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -120,10 +123,11 @@ def _may_lack_item(history: History, terms: Terms, key: str, row: Values) -> boo
 
 
 def _edited_since(history: History, terms: Terms, subject: str, side: Side, since: int | None, there: Values) -> bool:
-    """Whether somebody gave what was left alone a value that the other side has to get: then it is not left alone."""
+    """Whether somebody gave what was left alone another value, which the other side has to get: then it is not left alone.
+    What was only brought back as it was is no news to an engine that never saw it gone."""
     way = Way.TO_ITEM if side is Side.ROW else Way.TO_ROW
     return since is not None and any(
-        e.side is side and e.at > since and e.fresh and there[e.name] == e.value
+        e.side is side and e.at > since and e.fresh and e.replaced and there[e.name] == e.value
         for e in history.of(subject)
         if terms.ways.get(e.name) in (Way.BOTH, way)
     )
@@ -133,13 +137,18 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     if item.id in view.aside:
         return True
     subject = row_name(str(item.key))
-    gone = max((d.at for d in history.deleted(subject, Side.ROW)), default=None)
-    if gone is not None and _stays(history, terms.row_deleted, str(item.key)):
-        return terms.mode is Mode.PUSH or not _edited_since(history, terms, subject, Side.ITEM, gone, item.values)
+    gone = max(history.deleted(subject, Side.ROW), key=lambda d: d.at, default=None)
+    if gone is not None and gone.left and terms.mode is Mode.PULL:
+        return True  # nothing may be written on either side
+    if gone is not None and _stays(history, terms.of_row(left=gone.left), str(item.key)):
+        alone = gone.left or terms.mode is Mode.PUSH  # whatever is typed: no row can be made for it
+        return alone or not _edited_since(history, terms, subject, Side.ITEM, gone.at, item.values)
     # What a person brings back after it was retired is just somebody's item, where items make no rows. So is what came
-    # back before its row went, if the row had been left alone by then: nobody has ever agreed on the two again.
-    left_alone = _stays(history, terms.item_deleted, str(item.key)) and history.deleted(subject, Side.ITEM)
-    retired = max((d.at for d in left_alone or history.deleted(subject)), default=None)
+    # back while a row was there, if the row went before anybody agreed on the two again.
+    back = max((e.at for e in history.of(subject) if e.side is Side.ITEM and not e.replaced), default=-1)
+    if not terms.foreign_insert and history.deleted(subject) and history.agreed_at.get(item.id, -1) < back:
+        return True
+    retired = max((d.at for d in history.deleted(subject)), default=None)
     touched = max((e.at for e in history.of(subject) if e.side is Side.ITEM), default=-1)
     return not terms.foreign_insert and retired is not None and touched > retired
 
@@ -162,13 +171,20 @@ def _doubled_rows(history: History, view: View) -> list[str]:
     return [
         f"DOUBLE: {value!r} in {name} stands in {live[name, value]} rows"
         for name, value in sorted(unique, key=repr)
-        if live[name, value] > 1
+        if live[name, value] > 1 and not _of_one_row(history, view, name, value)
     ]
+
+
+def _of_one_row(history: History, view: View, name: str, value: Value) -> bool:
+    """Whether all are rows of a row that got another key: its former key may live on, where an edit of its item survived."""
+    found = [key for key, row in view.rows.items() if row[name] == value]
+    return all(key in history.kin for key in found) and len({history.subject(row_name(key)) for key in found}) == 1
 
 
 def lost(history: History, terms: Terms, view: View) -> list[str]:
     """Values that a person wrote, that nobody who saw them replaced, and that are neither there nor in the log."""
     live = _live(history, view)
+    logged = {(history.subject(row_name(key)), name, value) for key, name, value in view.log}
     return [
         f"LOST: {edit.value!r} in {edit.name} of {subject}, typed into the {edit.side.lower()}"
         for edit in history.edits
@@ -176,12 +192,14 @@ def lost(history: History, terms: Terms, view: View) -> list[str]:
         and edit.name in terms.ways
         and (subject := history.subject(edit.who), edit.name, edit.value) not in live
         and not _answered(history, subject, edit.name, edit.value, edit.at)
-        and (subject.removeprefix("row "), edit.name, edit.value) not in view.log
+        and (subject, edit.name, edit.value) not in logged
     ]
 
 
 def _live(history: History, view: View) -> set[tuple[str, str, Value]]:
-    rows = {(row_name(key), name, value) for key, row in view.rows.items() for name, value in row.items()}
+    rows = {
+        (history.subject(row_name(key)), name, value) for key, row in view.rows.items() for name, value in row.items()
+    }
     items = {(_subject_of(history, item), name, value) for item in view.items for name, value in item.values.items()}
     return rows | items
 
@@ -195,7 +213,7 @@ def _answered(history: History, subject: str, name: str, value: Value, since: in
 def zombies(history: History, terms: Terms, view: View) -> list[str]:
     """Values that came back by themselves after somebody who read them had replaced them."""
     problems = []
-    rows = {row_name(key) for key in view.rows}
+    rows = {history.subject(row_name(key)) for key in view.rows}
     alone = [item for item in view.items if _subject_of(history, item) not in rows]
     waiting = {_subject_of(history, item) for item in view.items if item.id in view.aside}
     for subject, name, value in sorted(_live(history, replace(view, items=alone)), key=repr):
@@ -204,7 +222,7 @@ def zombies(history: History, terms: Terms, view: View) -> list[str]:
         edits = list(history.of(subject, name))
         replaced = max((e.at for e in edits if value in e.replaced), default=-1)
         typed = max((e.at for e in edits if e.value == value), default=-1)
-        losers = {lost for key, field_, lost in view.log if row_name(key) == subject and field_ == name}
+        losers = {lost for key, field_, lost in view.log if (history.subject(row_name(key)), field_) == (subject, name)}
         excused = any(e.value in losers and e.at >= replaced for e in edits)
         if replaced > typed and not excused:
             problems.append(f"ZOMBIE: {value!r} in {name} of {subject}")
@@ -214,17 +232,19 @@ def zombies(history: History, terms: Terms, view: View) -> list[str]:
 def resurrected(history: History, terms: Terms, view: View) -> list[str]:
     """What somebody deleted, with nothing racing the delete and nobody touching it since, and that is there again."""
     rows = {row_name(key) for key in view.rows}
-    items = {_subject_of(history, item) for item in view.items}
+    items = {_subject_of(history, item) if item.key is None else row_name(item.key) for item in view.items}
     problems = []
     for deletion in history.deletions:
-        subject = history.subject(deletion.who)
-        policy = terms.row_deleted if deletion.side is Side.ROW else terms.item_deleted
+        subject = deletion.who if deletion.who.startswith("row ") else history.subject(deletion.who)
+        policy = terms.of_row(left=deletion.left) if deletion.side is Side.ROW else terms.item_deleted
         if not deletion.agreed or any(e.at > deletion.at for e in history.of(subject)):
             continue
+        if deletion.left and terms.mode is Mode.PULL:
+            continue  # the item stays: nothing may be written there
         same = rows if deletion.side is Side.ROW else items
         key = subject.removeprefix("row ")
         kept = _stays(history, policy, key)
-        returns = terms.returns(deletion.side) and not (kept and key not in history.approved)
+        returns = terms.returns(deletion.side) and not deletion.left and not (kept and key not in history.approved)
         back: set[str] = set() if returns else same if kept else rows | items
         if subject in back:
             problems.append(f"RESURRECTED: {subject}, deleted as a {deletion.side.lower()}")
@@ -232,7 +252,7 @@ def resurrected(history: History, terms: Terms, view: View) -> list[str]:
 
 
 def _subject_of(history: History, item: Item) -> str:
-    return history.subject(item_name(item.id)) if item.key is None else row_name(item.key)
+    return history.subject(item_name(item.id) if item.key is None else row_name(item.key))
 
 
 def unasked(history: History, view: View) -> list[str]:
@@ -246,8 +266,7 @@ def unasked(history: History, view: View) -> list[str]:
 
 
 def _asked_for(history: History, item: int, key: str | None) -> bool:
-    subject = history.subject(item_name(item)) if key is None else row_name(key)
-    return bool(history.deleted(subject))
+    return bool(history.deleted(item_name(item) if key is None else row_name(key)))
 
 
 def unasked_row(history: History, terms: Terms, key: str) -> list[str]:
@@ -316,7 +335,7 @@ def invented(history: History, view: View) -> list[str]:
     return [
         f"DISHONEST LOG: {value!r} in {name} of row {key} is nobody's"
         for key, name, value in sorted(view.log, key=repr)
-        if (row_name(key), name, value) not in real
+        if (history.subject(row_name(key)), name, value) not in real
     ]
 
 
@@ -328,6 +347,10 @@ def judged(history: History, terms: Terms, loss: Loss, agreed: Agreement | None)
     told = f"{loss.value!r} in {loss.name} of row {loss.key}"
     problems = []
     way = terms.ways[loss.name]
+    if loss.rule == LEFT_OUT:
+        # The row has left, and its item goes with whatever was typed into it.
+        left = any(d.left for d in history.deleted(row_name(loss.key), Side.ROW))
+        return [] if left and loss.winner is Side.ROW else [f"FALSE CONFLICT: {told}; its row did not leave"]
     if way is not Way.BOTH and loss.winner is not (Side.ROW if way is Way.TO_ITEM else Side.ITEM):
         problems.append(f"WRONG WINNER: {told}, a field that goes one way")
     if way is Way.BOTH and loss.winner is not _due(terms, loss):

@@ -328,7 +328,7 @@ class TwoWayRun(Schedule[TwoWayWorld]):
         return [
             f"MARK LOST, {text}"
             for text in problems
-            if text.startswith("DIVERGED: row") and row_name(text.split()[2]) not in late
+            if text.startswith("DIVERGED: row") and self.model.subject(row_name(text.split()[2])) not in late
         ]
 
     def system_fields(self, view: View) -> list[str]:

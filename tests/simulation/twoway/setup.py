@@ -16,6 +16,7 @@ from shared.core.definition import (
     FieldMapping,
     ForeignPolicy,
     GuardSettings,
+    LeftScope,
     SourceSpec,
     SyncDefinition,
     SyncMode,
@@ -24,6 +25,7 @@ from shared.core.definition import (
 from shared.core.flows import flows_of
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint
+from shared.core.scope import Compare, Operator
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, TableRef
 from tests.simulation.stage import INSTANCE
 from tests.simulation.twoway.terms import Gone, Mode, Terms, Way, Winner
@@ -35,6 +37,7 @@ GROUP = ("g", "h")
 KEY, NOTE, NUMBER = "SyncKey", "Remark", "Number"
 KEYS = {Mode.BOTH: Direction.BIDIRECTIONAL, Mode.PULL: Direction.PULL_ONLY, Mode.PUSH: Direction.PUSH_ONLY}
 """Where people type keys, and see them."""
+LEFT_SCOPE = {Gone.FOLLOWS: LeftScope.DELETE, Gone.STAYS: LeftScope.KEEP, Gone.ASKS: LeftScope.ASK}
 DIRECTIONS = {Way.BOTH: Direction.BIDIRECTIONAL, Way.TO_ITEM: Direction.PUSH_ONLY, Way.TO_ROW: Direction.PULL_ONLY}
 REFUSED = -1000
 """The table takes no number that is as low as this."""
@@ -95,6 +98,14 @@ def one_way(terms: Terms, dice: Random) -> Terms:
         foreign_insert=False,
         ways={name: Way.TO_ITEM for name, way in WAYS.items() if way is not Way.TO_ROW},
     )
+
+
+def leaving(terms: Terms, dice: Random) -> Terms:
+    """The same terms, of either mode, where rows are marked as deleted, leave a filter, or both."""
+    made = one_way(terms, dice) if dice.random() < 0.3 else terms
+    filtered, marker = dice.choice(((True, ""), (True, "gone"), (False, "gone"), (False, "gone_at"), (False, "")))
+    left = dice.choice((Gone.FOLLOWS, Gone.FOLLOWS, Gone.STAYS, Gone.ASKS))
+    return replace(made, filtered=filtered, marker=marker, left_scope=left)
 
 
 def open_questions(dice: Random) -> dict[str, Any]:
@@ -193,6 +204,8 @@ def definition_of(
             relation=RelationKind.TABLE,
             key=key,
             columns=tuple(mapping.source for mapping in fields if mapping.no in taking_part),
+            scope=Compare(column="open", operator=Operator.EQUAL, value=True) if terms.filtered else None,
+            soft_delete_column=columns[terms.marker] if terms.marker else None,
             cursor_column=columns["changed_at"],
         ),
         target=TargetList(
@@ -205,6 +218,7 @@ def definition_of(
         fields=tuple(fields),
         mapping_fingerprint=mapping_fingerprint(fields, "UTC"),
         scope_fingerprint=b"s" * 16,
+        left_scope=LEFT_SCOPE[terms.left_scope],
         row_deleted=DeletePolicy(terms.row_deleted.value),
         item_deleted=DeletePolicy(terms.item_deleted.value),
         foreign_items=ForeignPolicy.INSERT if terms.foreign_insert else ForeignPolicy.IGNORE,

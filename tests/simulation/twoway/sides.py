@@ -18,6 +18,10 @@ from tests.simulation.twoway.setup import APPLICATION, COLUMNS, GROUP, KEY, NOTE
 from tests.simulation.twoway.terms import Mode, Side, Terms, Value, canonical
 from tests.simulation.twoway.witness import SURVIVES
 
+MARKED = {"gone": "gone = true", "gone_at": "gone_at = (select t from simtime.clock)"}
+VISIBLE = "open and not gone and gone_at is null"
+"""Rows that are there for the definition."""
+
 
 class Sides(Ground):
     """The table and the list, with everybody at them but the engine."""
@@ -46,7 +50,9 @@ class Sides(Ground):
         return self.all_rows().get(key)
 
     def all_rows(self) -> dict[str, dict[str, Value]]:
-        found = self.stage.rows.execute(f"select id, {', '.join(WAYS)} from public.{self.table} order by id").fetchall()
+        found = self.stage.rows.execute(
+            f"select id, {', '.join(WAYS)} from public.{self.table} where {VISIBLE} order by id"
+        ).fetchall()
         return {str(key): dict(zip(WAYS, map(canonical, values), strict=True)) for key, *values in found}
 
     def user_puts(self, key: str | None, values: Mapping[str, Value], fresh: set[str]) -> str | None:
@@ -89,6 +95,64 @@ class Sides(Ground):
             self.model.removed(key, before, agreed=agreed)
         return before is not None
 
+    def user_takes_out(self, key: str, *, left: bool) -> bool:
+        """A user marks a row as deleted, or (`left`) changes it so that the filter leaves it out."""
+        mark = "open = false" if left else MARKED[self.terms.marker]
+        connection = self.stage.rows
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '10ms'")
+                before = self._locked(key)
+                agreed = before is not None and self.agreed(key, before)
+                connection.execute(f"update public.{self.table} set {mark} where id = %s and {VISIBLE}", [int(key)])
+        except psycopg.errors.LockNotAvailable:
+            return False
+        if before is not None:
+            self.model.removed(key, before, agreed=agreed, left=left)
+        return before is not None
+
+    def left_out(self, *, marked: bool = False) -> list[str]:
+        """Keys of rows that are in the table and not there for the definition. `marked`: those that are marked as deleted
+        too; they can be taken for an item."""
+        which = f"not ({VISIBLE})" if marked else "not open"
+        found = self.stage.rows.execute(f"select id from public.{self.table} where {which} order by id").fetchall()
+        return [str(key) for (key,) in found]
+
+    def user_brings_back(self, key: str) -> bool:
+        connection = self.stage.rows
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '10ms'")
+                done = connection.execute(
+                    f"update public.{self.table} set open = true, gone = false, gone_at = null"
+                    f" where id = %s and not ({VISIBLE})",
+                    [int(key)],
+                )
+                after = self._locked(key)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        if done.rowcount and after is not None:
+            self.model.put(key, None, after, (), GROUP)
+        return bool(done.rowcount)
+
+    def user_renames(self, key: str, new: str, values: Mapping[str, Value]) -> bool:
+        """Gives a row another key, and some values, at once."""
+        connection = self.stage.rows
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '10ms'")
+                before = self._locked(key)
+                sets = ", ".join(["id = %s", *(f"{name} = %s" for name in values)])
+                connection.execute(
+                    f"update public.{self.table} set {sets} where id = %s and {VISIBLE}",
+                    [int(new), *values.values(), int(key)],
+                )
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.UniqueViolation):
+            return False
+        if before is not None:
+            self.model.renamed(key, new, before, {**before, **values}, set(values), GROUP)
+        return before is not None
+
     def slow_user_begins(self, key: str, values: Mapping[str, Value]) -> bool:
         """Changes a row in a transaction that stays open: until it ends, nobody else may write the row."""
         connection = self.stage.slow_rows
@@ -120,7 +184,10 @@ class Sides(Ground):
     def _locked(self, key: str, connection: psycopg.Connection | None = None) -> dict[str, Value] | None:
         found = (
             (connection or self.stage.rows)
-            .execute(f"select {', '.join(WAYS)} from public.{self.table} where id = %s for update nowait", [int(key)])
+            .execute(
+                f"select {', '.join(WAYS)} from public.{self.table} where id = %s and {VISIBLE} for update nowait",
+                [int(key)],
+            )
             .fetchall()
         )
         return dict(zip(WAYS, map(canonical, found[0]), strict=True)) if found else None
@@ -209,7 +276,8 @@ class Sides(Ground):
     def view(self) -> View:
         rows, seen = self.all_rows(), self.items()
         items = self.standing(seen)
-        aside = frozenset(item.id for item in items if self._stands_aside(item, items)) | self.rivals(seen)
+        left_out = self.left_out()
+        aside = frozenset(item.id for item in items if self._stands_aside(item, items, left_out)) | self.rivals(seen)
         return View(rows=rows, items=items, log=self.logged(), aside=aside)
 
     def standing(self, items: list[Item]) -> list[Item]:
@@ -219,7 +287,7 @@ class Sides(Ground):
             return items
         found = self.stage.sql.execute(
             "select sp_item_id, source_identity from syncbridge.sync_ledger"
-            " where sp_item_id is not null and state <> 'TOMBSTONE'"
+            " where sp_item_id is not null and state not in ('BOUND', 'TOMBSTONE')"
         ).fetchall()
         rows = {item: str(json.loads(who)[0]) for item, who in found}
         return [replace(item, key=rows.get(item.id)) for item in items]
@@ -239,10 +307,22 @@ class Sides(Ground):
         ]
         return frozenset(one for pair in contested for one in pair)
 
-    def _stands_aside(self, item: Item, items: list[Item]) -> bool:
+    def _names_one_of(self, item: Item, left_out: Collection[str]) -> bool:
+        """Whether it says that it is the item of a row that cannot have one now, and the engine has not left it at that."""
+        standing = self.stage.sql.execute(
+            "select source_identity, state from syncbridge.sync_ledger where sp_item_id = %s and state <> 'TOMBSTONE'",
+            [item.id],
+        ).fetchall()
+        if standing:
+            return all(state == "BOUND" and json.loads(who)[0] in left_out for who, state in standing)
+        return (item.typed_key if item.key is None and not self.terms.reserved else item.key) in left_out
+
+    def _stands_aside(self, item: Item, items: list[Item], left_out: Collection[str]) -> bool:
         """It cannot become a row, or has a value that no row takes."""
         if self.terms.mode is Mode.PUSH:
             return False
+        if self.terms.foreign_insert and self._names_one_of(item, left_out):
+            return True
         count = item.values["n"]
         if isinstance(count, int) and count <= REFUSED:
             return True
@@ -276,7 +356,7 @@ class Sides(Ground):
 
     def system_values(self) -> dict[str, object]:
         """What rows hold of what the list notes by itself."""
-        found = self.stage.rows.execute(f"select id, {self.system} from public.{self.table}").fetchall()
+        found = self.stage.rows.execute(f"select id, {self.system} from public.{self.table} where {VISIBLE}").fetchall()
         return {str(key): value for key, value in found}
 
     def system_value(self, item: Item) -> object:

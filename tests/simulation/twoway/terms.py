@@ -56,6 +56,11 @@ class Terms:
     item_deleted: Gone = Gone.FOLLOWS
     foreign_insert: bool = True
     """Items that people add become rows."""
+    left_scope: Gone = Gone.FOLLOWS
+    """What becomes of the item when the filter leaves its row out."""
+    filtered: bool = False
+    marker: str = ""
+    """The column that marks a row as deleted; "": rows are deleted."""
     reserved: bool = False
     """Keys come from a sequence; else people type them into a column of the list."""
     versions: bool = True
@@ -64,6 +69,10 @@ class Terms:
     """Mapped fields, the key not among them."""
     group: tuple[str, ...] = ()
     """Fields that only make sense together."""
+
+    def of_row(self, *, left: bool) -> Gone:
+        """`left`: the row is there, and the filter leaves it out."""
+        return self.left_scope if left else self.row_deleted
 
     def returns(self, side: Side) -> bool:
         """Whether what was deleted there may come back by itself, or once a person has said so."""

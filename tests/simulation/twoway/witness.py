@@ -76,6 +76,8 @@ class Witness:
             self.history.hinted(entry.item_id, key_of(entry.identity))
         if entry is not None and entry.state is EntryState.SETTLED:
             self.history.took(key_of(entry.identity))
+            if entry.item_id is not None:
+                self.history.agreed_at[entry.item_id] = self.history.tick()
         if entry is None or not confirmation.remove_mark:
             return
         key, former = key_of(entry.identity), self.agreements.get(key_of(entry.identity))

@@ -111,6 +111,7 @@ class TwoWayWorld(Sides):
             clock=self.stage.clock,
             ids=self.ids,
             jitter=lambda: 0.5,
+            renames=self.renames,
         )
 
     def pull(self, *, page: int, confirm_every: int, settles: bool) -> Generator[Boundary, None, Any]:
