@@ -50,9 +50,9 @@ HAPPENED = (
 PULLED = (69, 76, 1242)
 """Seeds of the one-way kind that found something: an item that came back made a second row, a row went that never was an
 item's, and a COMMIT that was late went unheard."""
-LEFT = (58, 1437, 1439)
-"""Seeds of the leaving kind that found something: an item waited for a row for which it could not stand, and what was seen
-of an item before a person was asked was forgotten while they thought."""
+LEFT = (50, 54, 58, 1437, 1439)
+"""Seeds of the leaving kind in which items move to other keys, or that found something: an item waited for a row for which
+it could not stand, and what was seen of an item before a person was asked was forgotten while they thought."""
 
 
 @pytest.fixture(scope="module")
