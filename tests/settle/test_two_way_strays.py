@@ -7,7 +7,7 @@ from shared.core.definition import (
     ForeignPolicy,
 )
 from shared.core.ids import identity_hash, identity_of, sync_key
-from shared.core.items import Refused
+from shared.core.items import NotSent, Refused
 from shared.core.ledger import EntryState
 from tests.fakes.lists import answering
 from tests.settle.two_way import pull, quiet, see, two_way, values_of
@@ -189,4 +189,23 @@ def test_a_restored_item_stays_its_rows_whatever_key_a_person_typed_into_it(name
     pull(named, item)
     assert sorted(named.source.rows) == ["1", "2", "3", "4"]
     assert named.expected() == named.items()
+    quiet(named)
+
+
+def test_an_item_that_takes_a_dead_rows_place_gets_its_key_though_its_first_write_had_to_wait(named: World):
+    """What the ledger knew of the dead row's item says nothing about this one: it is looked at until both sides agree."""
+    former = named.lists.add({"ID_COL": "7", "A": "x"})
+    pull(named, former)
+    named.source.delete("7")
+    named.lists.remove(former)
+    pull(named, former)
+    item = named.lists.add({"ID_COL": "7", "A": "y"})
+    named.lists.script.append(answering(NotSent(retry_after=5.0)))
+    pull(named, item)
+    assert values_of(named, "7")["a"] == "y"
+    for _ in range(2):  # the former item is looked for once more by then, too
+        named.wait(200)
+        named.settle()
+    assert named.lists.items[item].versions[-1][named.definition.target.key_column]
+    assert named.expected().keys() == named.items().keys()
     quiet(named)

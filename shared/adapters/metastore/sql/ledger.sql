@@ -95,7 +95,8 @@ select %(definition)b::uuid, e.hash, e.identity, d.key_strategy, e.instance, e.s
 on conflict (sync_def_id, source_identity_hash) do update
    set source_instance_id = excluded.source_instance_id, state = excluded.state, sp_list_id = excluded.sp_list_id,
        sp_item_id = excluded.sp_item_id, sp_etag = excluded.sp_etag, intents = excluded.intents, generation = excluded.generation,
-       stamp = null, content_hash = null, field_digests = null, tombstoned_at = null
+       stamp = null, content_hash = null, field_digests = null, mapping_fingerprint = null, provenance = null,
+       last_source_ts = null, tombstoned_at = null
  where l.state = 'TOMBSTONE'
    and exists (select 1 from unnest(%(hashes)b::bytea[], %(expected)b::bigint[]) as x(hash, confirmed)
                 where x.hash = l.source_identity_hash and x.confirmed = l.confirmed)
