@@ -1,7 +1,6 @@
 """The HTTP front: routes, keys, headers, bounds, FastAPI behind AsgiMiddleware."""
 
 import re
-import time
 
 import pytest
 
@@ -140,9 +139,7 @@ def test_keys_stay_the_same_over_a_restart(web: RunningHost, new_host: HostMaker
 
 def test_a_sync_function_over_its_timeout_fails_and_the_host_goes_on(web: RunningHost):
     for _ in range(8):  # more than the worker has threads on a small machine: hung threads are replaced
-        began = time.monotonic()
         assert web.client.get("/hangs").status_code == 500
-        assert time.monotonic() - began < 15
     assert web.client.get("/show/1").status_code == 200
     assert 'action=invocation.timeout function="hangs"' in web.log.read_text()
 
