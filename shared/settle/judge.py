@@ -206,13 +206,15 @@ def _leave(page: PageState, work: Work, side: Side, *, foreign: bool) -> None:
     if foreign and work.row is not None and definition.takes_foreign_items:
         page.park(work, "key_taken", "a row with this item's key exists outside the definition's filter")
         return
-    if foreign and not (work.known is not None and work.known.intents):
+    if foreign and not (work.known is not None and (work.known.intents or work.void_ops)):
         void = tuple(work.void_ops)
         page.conclude(
             Confirmation(claimed=work.claimed, void_conflicts=void, refused_wishes=dict(work.refused)), counts
         )
         return
-    if foreign:  # writes in doubt stay on record, and due, until they cannot surface any more
+    if (
+        foreign
+    ):  # writes in doubt stay on record, and due, until they cannot surface any more; those that missed go off it
         entry = tombstone(work, definition, at)
     elif side is Side.ROW:
         entry = tombstone(work, definition, at, keep_stamp=True)

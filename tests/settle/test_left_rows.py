@@ -6,7 +6,8 @@ import pytest
 
 from shared.adapters.metastore.holds import HoldStore
 from shared.core.backlog import Reason
-from shared.core.definition import Direction, ForeignPolicy, LeftScope
+from shared.core.boundaries import Boundary
+from shared.core.definition import ConflictPolicy, Direction, ForeignPolicy, LeftScope
 from shared.core.ids import identity_of
 from tests.settle.two_way import one, pull, quiet, see, two_way, values_of
 from tests.settle.world import World, drive, mapping
@@ -80,4 +81,33 @@ def test_what_the_list_notes_is_in_the_row_when_it_is_back_though_a_person_was_a
     world.mark(identity_of(["1"]), Reason.STREAM)
     world.settle()
     assert values_of(world, "1")["c"] == "12:00"
+    world.close()
+
+
+def test_a_write_that_missed_its_row_is_off_the_record_though_there_is_nothing_left_to_do(metastore: str):
+    """The row is marked as deleted between its reading and its write, and where lists make no rows its item is nobody's."""
+    world = World(
+        metastore,
+        **two_way(foreign_items=ForeignPolicy.IGNORE, conflict_policy=ConflictPolicy.DESTINATION_WINS),
+    )
+    identity, *_ = [world.source.put(key, a="x") for key in ("1", "2", "3", "4")]
+    world.push()
+    item = next(item for item, row in world.ledger_items().items() if row == identity)
+    world.source.soft_deleted.add("1")
+    world.push()
+    world.lists.restore(item)
+    world.lists.edit(item, {"A": "typed"})
+    world.source.soft_deleted.clear()
+    see(world, item)
+    drive(world.worker())  # the item names its row
+    for passed in world.worker():
+        if passed is Boundary.ROWS_INTENDED:
+            world.source.put("1", a="user")
+            world.source.soft_deleted.add("1")
+    world.settle()
+    entry = world.entry(identity)
+    assert entry is not None
+    assert entry.intents == ()
+    assert not world.backlog_rows()
+    assert values_of(world, "1")["a"] == "user"
     world.close()

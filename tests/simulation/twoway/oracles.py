@@ -283,11 +283,12 @@ def unasked_of(history: History, view: View, waiting: Mapping[str, Side]) -> lis
     """What is gone although a person is still being asked about it, and nobody has deleted it. `waiting`: by key, the side
     that it is about. An item may stand for its row before its key is on it."""
     items = {history.subject(item_name(item.id)) for item in view.items}
-    there = {Side.ROW: {row_name(key) for key in view.rows}, Side.ITEM: items | set(map(row_name, view.of_key()))}
+    items |= {history.subject(row_name(key)) for key in view.of_key()}
     return [
         f"UNASKED DELETE: the {side.lower()} of {key}, while a person is asked"
         for key, side in sorted(waiting.items())
-        if row_name(key) not in there[side] and not history.deleted(row_name(key), side)
+        if not (key in view.rows if side is Side.ROW else history.subject(row_name(key)) in items)
+        and not history.deleted(row_name(key), side)
     ]
 
 

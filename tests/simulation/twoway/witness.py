@@ -73,7 +73,9 @@ class Witness:
         """Only what settles a subject is an agreement: one half of a merge is none."""
         entry = confirmation.entry
         if entry is not None and entry.item_id is not None:
-            self.history.hinted(entry.item_id, key_of(entry.identity))
+            buried = entry.state is EntryState.TOMBSTONE and entry.item_id in self.history.hints
+            if not buried:  # its item may be another row's by now
+                self.history.hinted(entry.item_id, key_of(entry.identity))
         if entry is not None and entry.state is EntryState.SETTLED:
             self.history.took(key_of(entry.identity))
             if entry.item_id is not None:
