@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from tests.simulation.twoway.history import Edit, History, Values, item_name, row_name
+from tests.simulation.twoway.history import Deletion, Edit, History, Values, item_name, row_name
 from tests.simulation.twoway.terms import Gone, Mode, Side, Terms, Value, Way, Winner
 
 LEFT_OUT = "ROW_LEFT_OUT"
@@ -137,25 +137,34 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     if item.id in view.aside:
         return True
     subject = row_name(str(item.key))
-    gone = max(history.deleted(subject, Side.ROW), key=lambda d: d.at, default=None)
-    if gone is not None and gone.left and terms.mode is Mode.PULL:
-        return True  # nothing may be written on either side
-    if gone is not None and _stays(history, terms.of_row(left=gone.left), str(item.key)):
-        alone = gone.left or terms.mode is Mode.PUSH  # whatever is typed: no row can be made for it
-        return alone or not _edited_since(history, terms, subject, Side.ITEM, gone.at, item.values)
     # What a person brings back after it was retired is just somebody's item, where items make no rows. So is what came
     # back while a row was there, if the row went before anybody agreed on the two again.
     back = max((e.at for e in history.of(subject) if e.side is Side.ITEM and not e.replaced), default=-1)
     if not terms.foreign_insert and history.deleted(subject) and history.agreed_at.get(item.id, -1) < back:
         return True
+    gone = _gone_row(history, terms, str(item.key))
+    if gone is not None and gone.left and terms.mode is Mode.PULL:
+        return True  # nothing may be written on either side
+    if gone is not None and _stays(history, terms.of_row(left=gone.left), str(item.key)):
+        alone = gone.left or terms.mode is Mode.PUSH  # whatever is typed: no row can be made for it
+        return alone or not _edited_since(history, terms, subject, Side.ITEM, gone.at, item.values)
     retired = max((d.at for d in history.deleted(subject)), default=None)
     touched = max((e.at for e in history.of(subject) if e.side is Side.ITEM), default=-1)
     return not terms.foreign_insert and retired is not None and touched > retired
 
 
+def _gone_row(history: History, terms: Terms, key: str) -> Deletion | None:
+    """The delete by which a row went last. An item that stays by itself may show a key that its row had before: where keys
+    changed, it is one that lets an item stay."""
+    gone = sorted(history.deleted(row_name(key), Side.ROW), key=lambda d: d.at)
+    kept = [d for d in gone if key in history.kin and _stays(history, terms.of_row(left=d.left), key)]
+    return (kept or gone or [None])[-1]
+
+
 def _stays(history: History, policy: Gone, key: str) -> bool:
     """Whether the other side of what was deleted may stay."""
-    return policy is Gone.STAYS or (policy is Gone.ASKS and key in history.rejected)
+    kin = history.kin.get(key, {key})  # an item that stays by itself shows the key that it had
+    return policy is Gone.STAYS or (policy is Gone.ASKS and not kin.isdisjoint(history.rejected))
 
 
 def _waits_for(view: View, key: str) -> bool:
