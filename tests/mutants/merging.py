@@ -107,10 +107,33 @@ def _asked_without_record(stack: ExitStack) -> None:
     stack.enter_context(patch.object(page_state.PageState, "await_approval", await_approval))
 
 
+def _never_agreed_is_agreed(stack: ExitStack) -> None:
+    real = reconcile._item_absent
+
+    def item_absent(reading: Any, policy: Any, approved: bool) -> Any:
+        return real(replace(reading, base={}) if reading.base is None else reading, policy, approved)
+
+    stack.enter_context(patch.object(reconcile, "_item_absent", item_absent))
+
+
 GONE = "tests/settle/test_two_way_deletes.py::test_a_row_stays_gone_whose_item_was_made_by_a_create_without_an_answer_and_is_kept"
 
 MERGING = (
     two_way("delete_wins", "A delete wins against an edit, without a word", _delete_wins, seeds=(6,)),
+    Mutant(
+        "row_goes_with_any_item",
+        "A row goes with an item that only named it",
+        _never_agreed_is_agreed,
+        kind="one-way",
+        seeds=(76,),
+    ),
+    Mutant(
+        "dead_rows_agreement",
+        "An item that takes the place of a row that is gone is known as the dead row's item was",
+        in_metastore("ledger", "bind", ("mapping_fingerprint = null, ", "")),
+        directed="tests/settle/test_two_way_strays.py"
+        "::test_an_item_that_takes_a_dead_rows_place_gets_its_key_though_its_first_write_had_to_wait",
+    ),
     Mutant("asks_nobody", "What a person has to approve is done without", _asks_nobody, kind="asking", seeds=(1,)),
     Mutant(
         "approval_outlives_news",

@@ -191,6 +191,11 @@ RULES = (
             *("two_way_kept_agrees_on_nothing", "two_way_asked_without_record"),
         ),
     ),
+    Rule(
+        "M89",
+        "An item stands for a row once both were agreed on, and until then nothing is known of it.",
+        ("row_goes_with_any_item", "dead_rows_agreement"),
+    ),
     # ---- fields that are paused
     Rule("M44", "A field that is paused is written on neither side.", ("paused_field_written",)),
     Rule(
