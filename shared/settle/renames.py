@@ -12,6 +12,7 @@ from shared.core.backlog import SCAN_LIKE, Reason
 from shared.core.boundaries import Boundary
 from shared.core.errors import RowsHidden
 from shared.core.ids import ItemId, RowSubject
+from shared.core.ledger import EntryState
 from shared.settle.holds import hold_for
 from shared.settle.page_state import PageState, Steps
 from shared.settle.work import Work
@@ -20,6 +21,11 @@ BUSY = timedelta(seconds=1)
 """Until a row is tried again of which it could not be told yet where its item belongs."""
 NAMESAKE = timedelta(seconds=5)
 """Until a row is tried again whose key another row's item still carries."""
+
+KEPT_NAMESAKE = (
+    "an item that stays in the list without its row, whose key had changed, still carries this row's key: delete that item,"
+    " or bring its row back; this row gets an item of its own then"
+)
 
 
 def follow_renames(page: PageState) -> Steps:
@@ -62,4 +68,8 @@ def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
         work.item = None
         if work.row is not None:
             work.item_read = False
-            page.later(work, NAMESAKE, Reason.DOUBT)
+            kept = entry.state is EntryState.SETTLED and entry.stamp is None and entry.mapping_fingerprint is not None
+            if kept:  # nothing is written to it any more
+                page.park(work, "key_taken", KEPT_NAMESAKE)
+            else:
+                page.later(work, NAMESAKE, Reason.DOUBT)

@@ -4,6 +4,7 @@ import pytest
 
 from shared.core.backlog import Lane, Mark, Reason
 from shared.core.boundaries import Boundary
+from shared.core.definition import DeletePolicy
 from shared.core.ids import (
     ItemId,
     ItemSubject,
@@ -114,3 +115,22 @@ def test_an_item_that_a_person_adds_under_the_former_key_becomes_a_row_of_its_ow
     assert values_of(named, "A")["a"] == "by hand"
     calm(named, items=2)
     named.close()
+
+
+def test_a_row_that_takes_the_former_key_of_an_item_that_stays_without_its_row_says_what_it_waits_for(metastore: str):
+    """Nothing is written to such an item any more, so its key column would never be put right."""
+    world = World(metastore, **two_way(row_deleted=DeletePolicy.KEEP))
+    item = half_way(world)
+    world.source.delete("B")
+    world.wait(31)
+    world.push()
+    world.source.put("A", a="another row")
+    world.mark(A, Reason.STREAM)
+    world.settle()
+    assert [(row[1], row[2]) for row in world.backlog_rows() if row[0] == A] == [("PARKED", "key_taken")]
+    world.lists.remove(item)
+    world.wait(4000)
+    pull(world, item)
+    assert item_ids(world)["A"] != item
+    calm(world, items=1)
+    world.close()

@@ -142,7 +142,7 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     back = max((e.at for e in history.of(subject) if e.side is Side.ITEM and not e.replaced), default=-1)
     if not terms.foreign_insert and history.deleted(subject) and history.agreed_at.get(item.id, -1) < back:
         return True
-    gone = _gone_row(history, terms, str(item.key))
+    gone = _gone_row(history, terms, item)
     if gone is not None and gone.left and terms.mode is Mode.PULL:
         return True  # nothing may be written on either side
     if gone is not None and _stays(history, terms.of_row(left=gone.left), str(item.key)):
@@ -153,12 +153,14 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
     return not terms.foreign_insert and retired is not None and touched > retired
 
 
-def _gone_row(history: History, terms: Terms, key: str) -> Deletion | None:
-    """The delete by which a row went last. An item that stays by itself may show a key that its row had before: where keys
-    changed, it is one that lets an item stay."""
+def _gone_row(history: History, terms: Terms, item: Item) -> Deletion | None:
+    """The delete by which a row went. The last one; but one before it that lets the item stay, where nobody has agreed on the
+    two since the row was back, and where keys changed: an item that stays by itself may show a key that its row had before."""
+    key = str(item.key)
     gone = sorted(history.deleted(row_name(key), Side.ROW), key=lambda d: d.at)
-    kept = [d for d in gone if key in history.kin and _stays(history, terms.of_row(left=d.left), key)]
-    return (kept or gone or [None])[-1]
+    unseen = history.agreed_at.get(item.id, -1) < history.inserted(key)
+    kept = [d for d in gone if _stays(history, terms.of_row(left=d.left), key) or (d.left and terms.mode is Mode.PULL)]
+    return ((kept if unseen or key in history.kin else []) or gone or [None])[-1]
 
 
 def _stays(history: History, policy: Gone, key: str) -> bool:

@@ -278,6 +278,7 @@ class Sides(Ground):
         items = self.standing(seen)
         left_out = self.left_out()
         aside = frozenset(item.id for item in items if self._stands_aside(item, items, left_out)) | self.rivals(seen)
+        aside |= self.kept_under_another_key(items)
         return View(rows=rows, items=items, log=self.logged(), aside=aside)
 
     def standing(self, items: list[Item]) -> list[Item]:
@@ -291,6 +292,14 @@ class Sides(Ground):
         ).fetchall()
         rows = {item: str(json.loads(who)[0]) for item, who in found}
         return [replace(item, key=rows.get(item.id)) for item in items]
+
+    def kept_under_another_key(self, items: list[Item]) -> frozenset[int]:
+        """Items that stay without their rows and show a key that those had before: a new row of that key waits, and says so."""
+        found = self.stage.sql.execute(
+            "select sp_item_id, source_identity from syncbridge.sync_ledger where state = 'SETTLED' and stamp is null"
+        ).fetchall()
+        rows = {item: str(json.loads(who)[0]) for item, who in found}
+        return frozenset(item.id for item in items if item.key is not None and rows.get(item.id, item.key) != item.key)
 
     def rivals(self, items: list[Item]) -> frozenset[int]:
         """A person's new item has taken the place of one that was deleted, and then the old one was brought back: both
