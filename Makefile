@@ -12,8 +12,8 @@ export PYTHONHASHSEED := 0
 export PYTHONDONTWRITEBYTECODE :=
 # `tests/conftest.py` knows these words.
 FAST := not slow and not server
-# Two test processes: what the smallest build machines have.
-JOBS ?= 2
+# Test processes: one more than the smallest build machines have cores, for many tests wait.
+JOBS ?= 3
 # HOST=func runs the app under Azure Functions Core Tools instead of the local stand-in.
 HOST ?= local
 

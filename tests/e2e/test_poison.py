@@ -86,14 +86,14 @@ def streaming(roomy: Running) -> Iterator[Streaming]:
 
 
 def test_a_change_that_fails_five_times_is_set_aside_with_its_reason_and_comes_back_by_the_api(streaming: Streaming):
-    api = streaming.work.api
+    api, before = streaming.work.api, len(streaming.deliveries("changes_arrived"))
     streaming.metastore(REFUSE.format(row=1))
     streaming.work.execute("update business.tasks set title = 'refused' where id = 1")
 
     [parked] = until(lambda: api.get("/ops/changes/parked"))
     until(lambda: "SQLSTATE P0001" in api.get("/ops/changes/parked")[0]["reason"])
     assert (parked["queue"], parked["code"], parked["state"]) == ("cdc-changes", "failed_repeatedly", "PARKED")
-    assert streaming.deliveries("changes_arrived") == [1, 2, 3, 4, 5]
+    assert streaming.deliveries("changes_arrived")[before:] == [1, 2, 3, 4, 5]
     streaming.work.execute("update business.tasks set title = 'not refused' where id = 2")
     until(lambda: "not refused" in streaming.titles())
     assert "refused" not in streaming.titles(), "it holds up nobody, and is not forgotten"
@@ -106,6 +106,8 @@ def test_a_change_that_fails_five_times_is_set_aside_with_its_reason_and_comes_b
 
 
 def test_a_notice_that_is_none_is_dropped_after_five_times_and_the_audit_says_so(streaming: Streaming):
+    before = len(streaming.deliveries("list_noticed"))
+
     def dropped() -> list[dict[str, Any]]:
         found = streaming.work.api.get("/audit", subject_id="graph-notifications")
         return [entry for entry in found if entry["action"] == "notice dropped"]
@@ -115,7 +117,7 @@ def test_a_notice_that_is_none_is_dropped_after_five_times_and_the_audit_says_so
         until(lambda: queue.send_message(base64.b64encode(b"no notice").decode()))
     [entry] = until(dropped)
     assert set(entry["after"]) == {"message_sha256"}
-    assert streaming.deliveries("list_noticed") == [1, 2, 3, 4, 5]
+    assert streaming.deliveries("list_noticed")[before:] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("when", [BEFORE_THE_WRITE, AFTER_THE_WRITE], ids=["before", "after"])
