@@ -8,7 +8,7 @@ from shared.adapters.graph.client import RU_SINGLE_READ, RU_WRITE, GraphClient, 
 from shared.adapters.graph.sites import list_id_of, raw_lists, text_of
 from shared.adapters.graph.verdicts import item_id_of
 from shared.core.days import DayColumn, probes, zone_problem
-from shared.core.errors import Doubt, GraphUnavailable, ListGone, PermissionMissing
+from shared.core.errors import Doubt, GraphUnavailable, ListGone, PermissionMissing, SyncError
 from shared.core.ids import ListId, SiteId
 from shared.core.problems import Problem, Severity
 from shared.core.values.moments import instant_of
@@ -91,7 +91,12 @@ class _Check:
         if item_id is None:
             raise GraphUnavailable("Graph made an item without an id.", code="bad_answer")
         item = urls.item(self._site, list_id, item_id)
-        problem = None if days is None else self._zone(item, days)
+        try:
+            problem = None if days is None else self._zone(item, days)
+        except SyncError:
+            # It may be in a list of somebody's own, where it would become a row.
+            self._send("DELETE", item, None)
+            raise
         answer = self._send("DELETE", item, None)
         if answer.status == 403:
             return (missing,)

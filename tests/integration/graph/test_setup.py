@@ -187,6 +187,19 @@ def test_a_zone_that_is_not_the_sites_is_found_out_by_what_becomes_of_two_days(
     assert rig.rows(made.list_id) == []
 
 
+def test_a_check_of_the_zone_that_fails_half_way_leaves_no_item_in_the_list(rig: Rig) -> None:
+    only_writes = [{"client_id": SELECTED[0], "roles": ["write"]}]
+    rig.ask("POST", "tenants", {"id": TENANT, "sites": [{"path": "/sites/hr", "grants": only_writes}]})
+    column = ColumnPlan(name="due", display_name="Due", kind=FieldKind.DATE)
+    made = rig.provisioner().provision(plan(*COLUMNS, column))
+    rig.faults(({"method": "PATCH", "path": "/fields$"}, {"kind": "reset"}))
+    with pytest.raises(SyncError):
+        admin(rig, SELECTED).check_rights(rig.site, made.list_id, DayColumn(name="due", zone=ZoneInfo("UTC")))
+    assert rig.fired()
+    rig.calm()
+    assert rig.rows(made.list_id) == []
+
+
 def test_a_list_that_keeps_times_as_they_are_written_says_nothing_about_the_zone() -> None:
     written = probes(2026)
     assert zone_problem(ZoneInfo("Asia/Tokyo"), dict(zip(written, written, strict=True))) is None
