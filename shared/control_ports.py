@@ -15,13 +15,12 @@ from shared.core.catalog import (
     KnownSite,
     SharePointConnection,
 )
-from shared.core.days import DayColumn
 from shared.core.definition import DefinitionState, SourceSpec
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
 from shared.core.list_columns import ListColumn
 from shared.core.needs import Needs
 from shared.core.problems import Problem
-from shared.core.provisioning import ListPlan, ProvisionedList
+from shared.core.provisioning import CheckedList, ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import TableRef
@@ -269,11 +268,8 @@ class SharePointAdmin(Protocol):
 
     def columns(self, site_id: SiteId, list_id: ListId) -> Sequence[ListColumn]: ...
 
-    def check_rights(
-        self, site_id: SiteId, list_id: ListId | None = None, days: DayColumn | None = None
-    ) -> tuple[Problem, ...]:
-        """With `list_id`, writing is tried there where no list can be made; with `days`, a column of that list, also whether
-        the site has that zone."""
+    def check_rights(self, site_id: SiteId, own: CheckedList | None = None) -> tuple[Problem, ...]:
+        """With `own`, writing is tried there where no list can be made, and whether the site has the zone of its days."""
 
     def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList: ...
 

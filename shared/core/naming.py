@@ -15,6 +15,8 @@ MAX_DISPLAY = 255
 
 SYNC_KEY_COLUMN = "SyncBridgeKey"
 """The hidden, indexed, unique column that holds a row's sync key."""
+CHECK_KEY = "rights check"
+"""What that column holds in an item that only tries whether items can be written: it stands for no row."""
 
 _SYSTEM_NAMES = (
     "AccessPolicy AppAuthor AppEditor Attachments Author BaseName CheckoutUser ComplianceAssetId ContentType"

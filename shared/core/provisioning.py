@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from shared.core.days import DayColumn
 from shared.core.definition import FieldKind
 from shared.core.ids import DefinitionId, ListId
 
@@ -43,6 +44,16 @@ class ListPlan:
     def marker(self) -> str:
         """Stands in the list's description and says whose list it is, whatever becomes of its name."""
         return f"[SyncBridge {self.definition_id}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedList:
+    """A definition's list, as far as a check of rights has to know it."""
+
+    list_id: ListId
+    key_column: str
+    days: DayColumn | None = None
+    """Tells whether the site has its zone; None: the list keeps no days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from shared.core.list_columns import ListColumn
 from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
-from shared.core.provisioning import TITLE_COLUMN, ColumnPlan, ListPlan, ProvisionedList
+from shared.core.provisioning import TITLE_COLUMN, CheckedList, ColumnPlan, ListPlan, ProvisionedList
 from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec, terms_of_record
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
@@ -199,15 +199,18 @@ def set_state(
         if source is not None:
             problems += source.check(source_spec(record), needs_of(record))
         if sharepoint is not None:
-            problems += sharepoint.check_rights(record.target.site_id, record.target.list_id, _days(record))
+            problems += sharepoint.check_rights(record.target.site_id, _probed_list(record))
         _refuse(record.name, problems)
     return definitions.set_state(record.id, was=record.state, state=state, reason=reason, actor=actor)
 
 
-def _days(record: DefinitionRecord) -> DayColumn | None:
-    """A column that keeps days, if there is one: what it keeps depends on the site's zone."""
+def _probed_list(record: DefinitionRecord) -> CheckedList | None:
+    """The list, with a column that keeps days, if there is one: what it keeps depends on the site's zone."""
+    if record.target.list_id is None or record.target.key_column is None:
+        return None
     names = [mapping.target_column_name for mapping in record.fields if mapping.kind is FieldKind.DATE]
-    return DayColumn(name=names[0], zone=ZoneInfo(record.draft.site_zone)) if names else None
+    days = DayColumn(name=names[0], zone=ZoneInfo(record.draft.site_zone)) if names else None
+    return CheckedList(list_id=record.target.list_id, key_column=record.target.key_column, days=days)
 
 
 def _as_the_list_is(

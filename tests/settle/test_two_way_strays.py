@@ -9,6 +9,7 @@ from shared.core.definition import (
 from shared.core.ids import identity_hash, identity_of, sync_key
 from shared.core.items import NotSent, Refused
 from shared.core.ledger import EntryState
+from shared.core.naming import CHECK_KEY
 from tests.fakes.lists import answering
 from tests.settle.two_way import pull, quiet, see, two_way, values_of
 from tests.settle.world import World
@@ -25,6 +26,20 @@ def test_a_new_item_becomes_a_row_under_a_reserved_key_and_gets_its_sync_key(wor
     assert entry.item_id == item
     assert not world.conflicts()
     quiet(world)
+
+
+@pytest.mark.parametrize("fixture", ["world", "named"])
+def test_an_item_that_only_tries_whether_items_can_be_written_never_becomes_a_row(
+    fixture: str, request: pytest.FixtureRequest
+):
+    sort: World = request.getfixturevalue(fixture)
+    key = {"ID_COL": "7"} if fixture == "named" else {}
+    item = sort.lists.add({**key, sort.definition.target.key_column: CHECK_KEY})
+    pull(sort, item)
+    assert not sort.source.rows
+    assert list(sort.lists.items) == [item]
+    assert not sort.backlog_rows()
+    quiet(sort)
 
 
 def test_a_new_item_with_a_natural_key_becomes_the_row_that_it_names(named: World):

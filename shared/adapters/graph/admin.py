@@ -11,12 +11,11 @@ from shared.adapters.graph.provision import Provisioner
 from shared.adapters.graph.rights import check_rights
 from shared.adapters.graph.sites import lists_of, search_sites, site_at, team_site, why_unusable
 from shared.core.catalog import Checked, Health, KnownList, KnownSite
-from shared.core.days import DayColumn
 from shared.core.errors import ConfigurationError, Transient
 from shared.core.ids import ConnectionId, ListId, SiteId
 from shared.core.list_columns import ListColumn
 from shared.core.problems import Problem
-from shared.core.provisioning import ListPlan, ProvisionedList
+from shared.core.provisioning import CheckedList, ListPlan, ProvisionedList
 
 
 class GraphAdmin:
@@ -70,12 +69,9 @@ class GraphAdmin:
         """Hidden columns are among them."""
         return [shown.column for shown in Provisioner(self._client, site_id).columns(list_id)]
 
-    def check_rights(
-        self, site_id: SiteId, list_id: ListId | None = None, days: DayColumn | None = None
-    ) -> tuple[Problem, ...]:
-        """The missing rights, each with the grant that gives it; with `list_id`, writing is tried there. With `days`, also
-        whether the site has that zone."""
-        return check_rights(self._client, site_id, list_id, days)
+    def check_rights(self, site_id: SiteId, own: CheckedList | None = None) -> tuple[Problem, ...]:
+        """The missing rights, each with the grant that gives it; with `own`, writing is tried there, and its zone."""
+        return check_rights(self._client, site_id, own)
 
     def provision(self, site_id: SiteId, plan: ListPlan) -> ProvisionedList:
         made = Provisioner(self._client, site_id).provision(plan)

@@ -1,16 +1,20 @@
 """What this application may do at a site, found out by doing it: consent alone says nothing under Sites.Selected."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.adapters.graph import urls
 from shared.adapters.graph.answers import Answer, member
 from shared.adapters.graph.client import RU_SINGLE_READ, RU_WRITE, GraphClient, Request
+from shared.adapters.graph.parsing import item_of, page_of
 from shared.adapters.graph.sites import list_id_of, raw_lists, text_of
 from shared.adapters.graph.verdicts import item_id_of
 from shared.core.days import DayColumn, probes, zone_problem
 from shared.core.errors import Doubt, GraphUnavailable, ListGone, PermissionMissing, SyncError
-from shared.core.ids import ListId, SiteId
+from shared.core.ids import ItemId, ListId, SiteId
+from shared.core.naming import CHECK_KEY
 from shared.core.problems import Problem, Severity
+from shared.core.provisioning import CheckedList
 from shared.core.values.moments import instant_of
 
 PROBE_LIST = "SyncBridge rights check"
@@ -26,25 +30,22 @@ WRITE_REMEDY = f"Sites.ReadWrite.All, or {_GRANT.format(role='write')}"
 MANAGE_REMEDY = f"Sites.Manage.All, or {_GRANT.format(role='manage')}"
 
 
-def check_rights(
-    client: GraphClient, site_id: SiteId, list_id: ListId | None = None, days: DayColumn | None = None
-) -> tuple[Problem, ...]:
-    """The rights that are missing, each with the permission or grant that gives it; about 10 RU, 15 with `days`.
+def check_rights(client: GraphClient, site_id: SiteId, own: CheckedList | None = None) -> tuple[Problem, ...]:
+    """The rights that are missing, each with the permission or grant that gives it; about 10 RU, 15 where days are kept.
 
     Reading is tried on the site's lists; managing by making a list; writing by making and deleting an item in that list,
-    or in `list_id` when no list could be made. `days`: a column of `list_id`; whether the site has its zone is tried with
-    the same item. Raises Throttled, GraphUnavailable, ConfigurationError.
+    or in `own` when no list could be made. Whether the site has the zone of its days is tried with the same item. An item
+    in `own` says by its key that it stands for no row. Raises Throttled, GraphUnavailable, ConfigurationError.
     """
-    return _Check(client, site_id, days).run(list_id)
+    return _Check(client, site_id).run(own)
 
 
 class _Check:
-    def __init__(self, client: GraphClient, site_id: SiteId, days: DayColumn | None) -> None:
+    def __init__(self, client: GraphClient, site_id: SiteId) -> None:
         self._client = client
         self._site = site_id
-        self._days = days
 
-    def run(self, list_id: ListId | None) -> tuple[Problem, ...]:
+    def run(self, own: CheckedList | None) -> tuple[Problem, ...]:
         try:
             left_over = self._left_over()
         except (PermissionMissing, ListGone):
@@ -55,8 +56,9 @@ class _Check:
                 _missing("manage", "may not make lists or columns at this site", MANAGE_REMEDY),
                 severity=Severity.WARNING,  # a list that is provisioned already does without
             )
-            return (manage, *self._written(list_id, self._days))
-        problems = self._written(made, None if self._days is None else replace(self._days, name=_DAY))
+            return (manage, *self._written_to(own))
+        days = None if own is None or own.days is None else replace(own.days, name=_DAY)
+        problems = self._written(made, {}, days)
         self._drop(made)
         return problems
 
@@ -72,8 +74,8 @@ class _Check:
         answer = self._send("POST", urls.lists(self._site), body)
         return None if answer.status == 403 else list_id_of(self._client.expect(answer))
 
-    def _written(self, list_id: ListId | None, days: DayColumn | None) -> tuple[Problem, ...]:
-        if list_id is None:
+    def _written_to(self, own: CheckedList | None) -> tuple[Problem, ...]:
+        if own is None:
             return (
                 Problem(
                     code="write_right_unknown",
@@ -83,10 +85,25 @@ class _Check:
                     remedy=WRITE_REMEDY,
                 ),
             )
-        missing = _missing("write", "may not write items at this site", WRITE_REMEDY)
-        answer = self._send("POST", urls.items(self._site, list_id), {"fields": {}})
+        for item_id in self._left_over_in(own):
+            if not self._deleted(urls.item(self._site, own.list_id, item_id)):
+                return (_UNWRITABLE,)
+        return self._written(own.list_id, {own.key_column: CHECK_KEY}, own.days)
+
+    def _left_over_in(self, own: CheckedList) -> list[ItemId]:
+        """Items of checks that were killed."""
+        key = urls.column_name(own.key_column)
+        wanted = {"$expand": f"fields($select={key})", "$filter": f"fields/{key} eq {urls.literal(CHECK_KEY)}"}
+        address = urls.items(self._site, own.list_id).query(wanted)
+        elements = page_of(self._client.expect(self._send("GET", address, None)))
+        # `eq` does not tell capitals from small letters, nor blanks at the end.
+        items = [item for element in elements if (item := item_of(element, own.key_column)) is not None]
+        return [item.id for item in items if item.sync_key == CHECK_KEY]
+
+    def _written(self, list_id: ListId, fields: Mapping[str, str], days: DayColumn | None) -> tuple[Problem, ...]:
+        answer = self._send("POST", urls.items(self._site, list_id), {"fields": fields})
         if answer.status == 403:
-            return (missing,)
+            return (_UNWRITABLE,)
         item_id = item_id_of(member(self._client.expect(answer), "id"))
         if item_id is None:
             raise GraphUnavailable("Graph made an item without an id.", code="bad_answer")
@@ -94,15 +111,19 @@ class _Check:
         try:
             problem = None if days is None else self._zone(item, days)
         except SyncError:
-            # It may be in a list of somebody's own, where it would become a row.
+            # It may be in a list where people would see it until the next check.
             self._send("DELETE", item, None)
             raise
-        answer = self._send("DELETE", item, None)
-        if answer.status == 403:
-            return (missing,)
-        if answer.status != 404:
-            self._client.expect(answer)
+        if not self._deleted(item):
+            return (_UNWRITABLE,)
         return () if problem is None else (problem,)
+
+    def _deleted(self, item: urls.Address) -> bool:
+        """False: that is not allowed."""
+        answer = self._send("DELETE", item, None)
+        if answer.status not in (403, 404):
+            self._client.expect(answer)
+        return answer.status != 403
 
     def _zone(self, item: urls.Address, days: DayColumn) -> Problem | None:
         kept = {}
@@ -139,3 +160,6 @@ def _missing(right: str, what: str, remedy: str) -> Problem:
         where="target",
         remedy=f"Grant {remedy}.",
     )
+
+
+_UNWRITABLE = _missing("write", "may not write items at this site", WRITE_REMEDY)

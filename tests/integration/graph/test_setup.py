@@ -18,8 +18,9 @@ from shared.core.catalog import Health
 from shared.core.days import DayColumn, probes, zone_problem
 from shared.core.definition import FieldKind
 from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SyncError
+from shared.core.naming import CHECK_KEY
 from shared.core.problems import Severity
-from shared.core.provisioning import ColumnPlan
+from shared.core.provisioning import CheckedList, ColumnPlan, ProvisionedList
 from shared.core.watching import LIFE, MAX_LIFE
 from tests.integration.graph.rig import COLUMNS, CONNECTION, READER, SELECTED, SYNC, TENANT, RealClock, Rig, plan
 
@@ -127,6 +128,12 @@ def test_columns_are_shown_with_their_kinds_hidden_ones_too(rig: Rig) -> None:
 # ---------------------------------------------------------------- rights
 
 
+def own(made: ProvisionedList, zone: str | None = None) -> CheckedList:
+    """With a zone, its column `due` keeps days."""
+    days = None if zone is None else DayColumn(name="due", zone=ZoneInfo(zone))
+    return CheckedList(list_id=made.list_id, key_column=made.key_column, days=days)
+
+
 def left_over(rig: Rig) -> bool:
     return any(one["title"] == PROBE_LIST for one in rig.all_lists())
 
@@ -144,7 +151,7 @@ def test_a_reader_lacks_managing_and_with_a_list_writing(rig: Rig) -> None:
         ("manage_right_missing", Severity.WARNING),
         ("write_right_unknown", Severity.WARNING),
     ]
-    known = admin(rig, READER).check_rights(rig.site, made.list_id)
+    known = admin(rig, READER).check_rights(rig.site, own(made))
     assert [(one.code, one.severity) for one in known] == [
         ("manage_right_missing", Severity.WARNING),
         ("write_right_missing", Severity.ERROR),
@@ -177,9 +184,7 @@ def test_a_zone_that_is_not_the_sites_is_found_out_by_what_becomes_of_two_days(
     column = ColumnPlan(name="due", display_name="Due", kind=FieldKind.DATE)
     made = rig.provisioner().provision(plan(*COLUMNS, column))
     for app in (SYNC, SELECTED):
-        problems = admin(rig, app).check_rights(
-            rig.site, made.list_id, DayColumn(name=column.name, zone=ZoneInfo(zone))
-        )
+        problems = admin(rig, app).check_rights(rig.site, own(made, zone))
         found = [one for one in problems if one.code == "site_zone"]
         assert [one.severity for one in found] == ([] if begins is None else [Severity.ERROR])
         assert all(begins in one.message and zone in one.message for one in found)
@@ -194,9 +199,28 @@ def test_a_check_of_the_zone_that_fails_half_way_leaves_no_item_in_the_list(rig:
     made = rig.provisioner().provision(plan(*COLUMNS, column))
     rig.faults(({"method": "PATCH", "path": "/fields$"}, {"kind": "reset"}))
     with pytest.raises(SyncError):
-        admin(rig, SELECTED).check_rights(rig.site, made.list_id, DayColumn(name="due", zone=ZoneInfo("UTC")))
+        admin(rig, SELECTED).check_rights(rig.site, own(made, "UTC"))
     assert rig.fired()
     rig.calm()
+    assert rig.rows(made.list_id) == []
+
+
+def test_an_item_of_a_check_that_was_killed_says_that_it_stands_for_no_row_and_goes_with_the_next_check(
+    rig: Rig,
+) -> None:
+    only_writes = [{"client_id": SELECTED[0], "roles": ["write"]}]
+    rig.ask("POST", "tenants", {"id": TENANT, "sites": [{"path": "/sites/hr", "grants": only_writes}]})
+    made = rig.provisioner().provision(plan())
+    rig.faults(({"method": "DELETE", "path": "/items/"}, {"kind": "reset"}))
+    with pytest.raises(SyncError):
+        admin(rig, SELECTED).check_rights(rig.site, own(made))
+    rig.calm()
+    assert [one["fields"][made.key_column] for one in rig.rows(made.list_id)] == [CHECK_KEY]
+    assert [one.code for one in admin(rig, READER).check_rights(rig.site, own(made))] == [
+        "manage_right_missing",
+        "write_right_missing",
+    ]
+    assert [one.code for one in admin(rig, SELECTED).check_rights(rig.site, own(made))] == ["manage_right_missing"]
     assert rig.rows(made.list_id) == []
 
 
