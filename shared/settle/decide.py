@@ -37,7 +37,7 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
     reading = Reading(
         state=work.state,
         base=work.base,
-        row=_digests(work.row_values) if present else None,
+        row=digests_of(work.row_values) if present else None,
         row_left_out=row is not None and not present and not row.soft_deleted,
         row_kept=_row_kept(work, definition),
         item=_item_digests(work),
@@ -102,7 +102,7 @@ def key_differs(work: Work, definition: SyncDefinition) -> bool:
 
 def _item_digests(work: Work) -> Mapping[FieldNo, Digest] | None:
     if work.item_read:
-        return None if work.item is None else _digests(work.item_values)
+        return None if work.item is None else digests_of(work.item_values)
     if work.state is EntryState.SETTLED:
         return dict(work.base or {})  # assumed; If-Match makes it safe
     return None
@@ -127,5 +127,5 @@ def _ours(work: Work) -> Mapping[FieldNo, frozenset[Digest]]:
     return {no: frozenset(digests) for no, digests in found.items()}
 
 
-def _digests(values: Values) -> dict[FieldNo, Digest]:
+def digests_of(values: Values) -> dict[FieldNo, Digest]:
     return {no: value.digest for no, value in values.items()}

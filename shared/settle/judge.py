@@ -212,9 +212,8 @@ def _leave(page: PageState, work: Work, side: Side, *, foreign: bool) -> None:
             Confirmation(claimed=work.claimed, void_conflicts=void, refused_wishes=dict(work.refused)), counts
         )
         return
-    if (
-        foreign
-    ):  # writes in doubt stay on record, and due, until they cannot surface any more; those that missed go off it
+    if foreign:
+        # Writes in doubt stay on record, and due, until they cannot surface any more; those that missed go off it.
         entry = tombstone(work, definition, at)
     elif side is Side.ROW:
         entry = tombstone(work, definition, at, keep_stamp=True)

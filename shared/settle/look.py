@@ -15,7 +15,7 @@ from shared.ports import ListStore
 from shared.settle.work import Work
 
 DigestsOf = Callable[[Item], Mapping[FieldNo, Digest]]
-"""Canonical digests of a version's values, by field."""
+"""Canonical digests of a version's values, by field; without values that cannot be read."""
 
 LOOK_REASONS = frozenset({Reason.ITEM_GONE, Reason.DOUBT, Reason.AGAIN, Reason.DRIFT, Reason.SAMPLE})
 
@@ -161,11 +161,8 @@ def learn(work: Work, lists: ListStore, target: TargetList, digests_of: DigestsO
         if not versions:
             continue  # no history: values have to be compared
         next_version = digests_of(versions[0])
-        told = {no: digest for no, digest in intent.digests.items() if no in next_version}
-        if intent.digests and not told:
-            continue  # it was all about fields that are paused since: they are compared once they go on
-        if all(next_version[no] == digest for no, digest in told.items()):
-            work.base = {**(work.base or {}), **told}
+        if all(next_version.get(no) == digest for no, digest in intent.digests.items()):
+            work.base = {**(work.base or {}), **intent.digests}
             work.took_effect(intent)
         else:
             work.void(intent)

@@ -17,12 +17,13 @@ from datetime import timedelta
 
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
-from shared.core.errors import ConfigurationError, RowsHidden, SafetyStop, SyncError, Throttled, Transient
+from shared.core.errors import ConfigurationError, RowRejected, RowsHidden, SafetyStop, SyncError, Throttled, Transient
 from shared.core.ids import ClaimToken, Digest, FieldNo, ItemSubject, RowSubject
 from shared.core.items import Item
 from shared.core.mapping import item_values, row_values
 from shared.core.runs import RunCounts
 from shared.core.source import Row
+from shared.settle.decide import digests_of
 from shared.settle.holds import hold_for
 from shared.settle.job import BATCH, Job, PageResult, Tools
 from shared.settle.judge import judge
@@ -55,9 +56,8 @@ def settle_page(job: Job, tools: Tools) -> Generator[Boundary, None, PageResult]
     try:
         yield from _settle(page)
     except SyncError:
-        with suppress(
-            SyncError
-        ):  # the metastore may be what is away; what was written is then found again by its intents
+        # The metastore may be what is away; what was written is then found again by its intents.
+        with suppress(SyncError):
             yield from page.flush()
             page.tools.lists.release()
         page.give_back()
@@ -175,11 +175,16 @@ def _learn(page: PageState, works: Sequence[Work]) -> list[tuple[Work, float]]:
 
 
 def _item_digests(page: PageState, item: Item) -> Mapping[FieldNo, Digest]:
-    taking_part = tuple(mapping for mapping in page.definition.fields if mapping.no in page.policy.flows)
-    values = item_values(taking_part, item, page.definition.target.site_zone)
-    return {no: value.digest for no, value in values.items()}
+    """Of paused fields too: their columns are not as they were in the table, and the list has what a write of ours sent.
+    Without those that cannot be read as values: nothing of ours is in them."""
+    digests: dict[FieldNo, Digest] = {}
+    for mapping in page.definition.fields:
+        if mapping.no in page.policy.flows or mapping.paused is not None:
+            with suppress(RowRejected):
+                digests |= digests_of(item_values((mapping,), item, page.definition.target.site_zone))
+    return digests
 
 
 def _row_digests(page: PageState, row: Row) -> Mapping[FieldNo, Digest]:
     taking_part = tuple(mapping for mapping in page.definition.fields if mapping.no in page.policy.flows)
-    return {no: value.digest for no, value in row_values(taking_part, row).items()}
+    return digests_of(row_values(taking_part, row))

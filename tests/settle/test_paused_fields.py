@@ -289,6 +289,29 @@ def test_an_update_that_got_no_answer_before_the_pause_loses_nobodys_value(world
     quiet(world)
 
 
+@pytest.mark.parametrize("sent", [{"b": "user"}, {"a": "w", "b": "user"}], ids=["alone", "with another"])
+@pytest.mark.parametrize("policy", list(ConflictPolicy)[:2])
+def test_what_an_update_without_an_answer_wrote_is_nobodys_edit_once_the_field_goes_on(
+    metastore: str, policy: ConflictPolicy, sent: dict[str, str]
+):
+    """The list's versions tell that it landed, in the paused field too: its column is gone from the table, not the list."""
+    world = World(metastore, **two_way(conflict_policy=policy))
+    one(world, a="x", b="old")
+    world.lists.script.append(lost_after)
+    world.mark(world.source.put("1", **sent))
+    world.settle()
+    pause(world, marked=False)
+    world.wait(120)
+    world.settle()
+    world.mark(world.source.put("1", b="newer"))
+    world.settle()
+    resume(world)
+    assert b_of(world) == ("newer", "newer")
+    assert not world.conflicts()
+    quiet(world)
+    world.close()
+
+
 @pytest.mark.parametrize("mode", [SyncMode.ONE_WAY_PUSH, SyncMode.TWO_WAY])
 def test_what_a_person_typed_during_the_pause_is_logged_before_a_row_writes_over_it(metastore: str, mode: SyncMode):
     world = World(metastore, **two_way(mode=mode))

@@ -74,6 +74,22 @@ def test_a_person_who_types_the_old_value_again_after_a_lost_patch_keeps_it(worl
     assert not world.conflicts()
 
 
+def test_a_version_that_cannot_be_read_keeps_its_own_row_only(world: World):
+    """Whoever wrote it, it was not the update without an answer."""
+    _, item = one(world, a="x")
+    world.mark(world.source.put("2", a="x"))
+    world.settle()
+    world.lists.script.append(lost_before)
+    world.mark(world.source.put("1", a="new"))
+    world.settle()
+    world.lists.edit(item, {"A": 7})
+    world.wait(61)
+    world.mark(world.source.put("2", a="other"))
+    world.settle()
+    assert [shown["A"] for shown in world.items().values()] == [7, "other"]
+    assert [(state, code) for _, state, code, *_ in world.backlog_rows()] == [("PARKED", "unrepresentable")]
+
+
 def test_a_user_who_writes_after_a_commit_without_an_answer_makes_no_conflict(world: World):
     _, item = one(world, a="x")
     world.lists.edit(item, {"A": "person"})
