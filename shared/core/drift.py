@@ -13,7 +13,7 @@ from shared.core.record import DefinitionRecord
 from shared.core.scope import columns_of
 from shared.core.scope_text import parse
 from shared.core.snapshot import TableSnapshot
-from shared.core.source import SourceColumn, SourceType
+from shared.core.source import RelationKind, SourceColumn, SourceType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,8 @@ class Drift:
     fields: Mapping[FieldNo, str] = field(default_factory=dict)
     """The fields that pause, each with the reason; none where the whole definition stops."""
     anew: frozenset[FieldNo] = frozenset()
-    """Of these, the ones that were paused and whose column is another one of the same name and type: it was dropped and
-    made anew, or renamed and replaced, and may be empty. A person says that it is the field's."""
+    """Of these, the ones whose column is another one of the same name and type: it was dropped and made anew, or renamed and
+    replaced, and may be empty. A person says that it is the field's."""
 
 
 def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
@@ -36,7 +36,12 @@ def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
     going = flows_of((replace(mapping, paused=None) for mapping in record.fields), record.draft.mode, record.key)
     mapped = [mapping for mapping in record.fields if mapping.no in going and mapping.source.name not in vital]
     changed = {mapping.no: why for mapping in mapped if (why := _changed(mapping.source, now)) is not None}
-    anew = {mapping.no: why for mapping in mapped if mapping.no not in changed and (why := _made_anew(mapping, now))}
+    in_place = _keep_their_places(record, now)
+    anew = {
+        mapping.no: why
+        for mapping in mapped
+        if mapping.no not in changed and (why := _made_anew(mapping, now, in_place=in_place))
+    }
     paused = _with_groups(mapped, {**changed, **anew})
     if mapped and len(paused) == len(mapped):
         return Drift(whole=tuple(dict.fromkeys(paused.values())))
@@ -96,12 +101,25 @@ def _changed(was: SourceColumn, now: TableSnapshot) -> str | None:
     return None
 
 
-def _made_anew(mapping: FieldMapping, now: TableSnapshot) -> str | None:
-    """Only where it was paused: a copy of a whole database may number its columns anew."""
-    found = now.column(mapping.source.name)
-    if mapping.paused is None or found is None or found.position == mapping.source.position:
+def _keep_their_places(record: DefinitionRecord, now: TableSnapshot) -> bool:
+    """Whether this is a table in which a column that is made anew comes behind all others, and some known column is where it
+    was. A copy of a database may number its columns anew: all of them, or those behind a column that was dropped, which
+    move to the front. A view keeps no values."""
+    if now.kind not in (RelationKind.TABLE, RelationKind.PARTITIONED):
+        return False
+    known = {column.name: column.position for column in record.key.columns}
+    known |= {mapping.source.name: mapping.source.position for mapping in record.fields}
+    return any(column.position == known.get(column.name) for column in now.columns)
+
+
+def _made_anew(mapping: FieldMapping, now: TableSnapshot, *, in_place: bool) -> str | None:
+    """Where it was paused, any other number tells; where nobody saw it go, only one behind its place."""
+    found, was = now.column(mapping.source.name), mapping.source.position
+    if found is None or found.position == was:
         return None
-    return f"the column {found.name} is there again, but it is another one, made anew, and may be empty"
+    if mapping.paused is None and not (in_place and found.position > was):
+        return None
+    return f"the column {found.name} is there, but it is another one, made anew, and may be empty"
 
 
 def _with_groups(mapped: list[FieldMapping], paused: Mapping[FieldNo, str]) -> dict[FieldNo, str]:

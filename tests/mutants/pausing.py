@@ -65,6 +65,13 @@ PAUSING = (
         directed=PAUSED + "test_an_item_that_was_deleted_and_is_to_stay_away_does_not_come_back_with_a_pause",
     ),
     Mutant(
+        "paused_only_if_seen_gone",
+        "A column that was dropped and made anew before anybody looked is taken for the one that was",
+        put(drift, "_keep_their_places", lambda record, now: False),
+        directed="tests/unit/core/test_drift.py::"
+        "test_a_column_that_was_dropped_and_made_anew_before_anybody_looked_pauses_its_field",
+    ),
+    Mutant(
         "paused_until_any_column",
         "A field goes on with whatever column has its name, be it made anew and empty",
         put(drift, "_made_anew", _whatever_was_there),

@@ -88,6 +88,28 @@ def test_a_column_that_is_dropped_and_made_anew_empties_nothing_and_goes_on_when
     case.golden()
 
 
+def test_a_column_that_is_made_anew_before_anybody_has_seen_it_go_empties_nothing(staffed: Case):
+    case = staffed
+    case.owner("alter table public.staff drop column city, add column city text")
+    case.user_updates(1, age=42)
+    case.person_edits("2", city="Pisa")
+    case.pull()
+    case.push()
+    assert "made anew" in case.paused()["city"]
+    assert case.shown("city") == ["Oslo", "Pisa"]
+    assert [row["age"] for row in case.agreed().values()] == [42, 52]
+    case.told("a person resumes the field city")
+    case.engine.resume_field(case.id, next(m.no for m in case.record.fields if m.source.name == "city"), actor="test")
+    case.push()
+    case.engine.plan(case.id, actor="test")
+    case.release("POLICY_CHANGED")
+    case.push()
+    assert [row["city"] for row in case.agreed().values()] == ["Oslo", "Pisa"]
+    assert (case.paused(), case.conflicts(), case.holds()) == ({}, [], {})
+    case.quiet()
+    case.golden()
+
+
 def test_a_column_that_goes_while_a_run_is_under_way_pauses_its_field_and_the_run_goes_on(watched: Case):
     case, engine = watched, watched.engine
     case.user_updates(1, age=42)

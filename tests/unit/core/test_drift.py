@@ -132,8 +132,23 @@ def test_a_column_that_was_made_anew_stays_paused():
     assert "made anew" in drift.fields[3]
 
 
+def test_a_column_that_was_dropped_and_made_anew_before_anybody_looked_pauses_its_field():
+    """It is empty, and every row would empty its item."""
+    drift = drift_of(RECORD, now(*other(NAME, position=6)))
+    assert drift.anew == {2}
+    assert "made anew" in drift.fields[2]
+    assert list(reasons(paused(RECORD, *other(NAME, position=6)))) == ["name"]
+
+
+@pytest.mark.parametrize("kind", [RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW, RelationKind.FOREIGN_TABLE])
+def test_columns_of_what_keeps_no_values_of_its_own_may_come_in_any_order(kind: RelationKind):
+    assert drift_of(RECORD, replace(now(*other(NAME, position=6)), kind=kind)) == Drift()
+
+
 def test_columns_that_are_numbered_anew_by_a_restored_database_pause_nothing():
     assert drift_of(RECORD, now(*(replace(column, position=column.position + 7) for column in ALL))) == Drift()
+    behind_a_gap = [mapped(2, replace(NAME, position=3)), mapped(3, replace(QTY, position=4))]
+    assert drift_of(replace(RECORD, fields=(RECORD.fields[0], *behind_a_gap)), now(*ALL)) == Drift()
 
 
 def test_the_fields_of_a_group_pause_together():
