@@ -110,6 +110,8 @@ class FieldMapping:
     choices: tuple[str, ...] = ()
     required: bool = False
     indexed: bool = False
+    target_column_id: str | None = None
+    """Which list column of that name: one with another id was made anew, and is empty in every item. None: not seen yet."""
     paused: Pause | None = None
     """It takes no part: its column is not the one that was agreed on."""
 

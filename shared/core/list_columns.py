@@ -31,6 +31,8 @@ class ListColumn:
     choices: tuple[str, ...] = ()
     """Empty where people may fill in their own."""
     max_length: int | None = None
+    id: str | None = None
+    """A GUID that no other column ever gets: https://learn.microsoft.com/graph/api/resources/columndefinition"""
     multiple: bool = False
     """A lookup or person column that holds several."""
 
@@ -87,12 +89,13 @@ def list_column(column: Mapping[str, Any]) -> ListColumn:
         required=bool(column.get("required")),
         choices=() if choice.get("allowTextEntry") else tuple(choice.get("choices") or ()),
         max_length=(column.get("text") or {}).get("maxLength") if kind is FieldKind.TEXT else None,
+        id=column.get("id"),
         multiple=bool(lookup.get("allowMultipleValues") or person.get("allowMultipleSelection")),
     )
 
 
 def differences(fields: Iterable[FieldMapping], columns: Iterable[ListColumn]) -> tuple[str, ...]:
-    """How a list's columns differ from what fields say of them: those that are not there, or of another kind."""
+    """How a list's columns differ from what fields say of them: those that are not there, of another kind, or made anew."""
     there = {column.name: column for column in columns}
     return tuple(
         sentence
@@ -106,4 +109,12 @@ def _difference(field: FieldMapping, column: ListColumn | None) -> str | None:
         return f"The list has no column {field.target_column_name} any more."
     if column.kind is not field.kind:
         return f"The list's column {column.name} is of the kind {column.kind} now; the definition says {field.kind}."
+    if made_anew(field, column):
+        return f"The list's column {column.name} is another one of the same name, which was made anew."
     return None
+
+
+def made_anew(field: FieldMapping, column: ListColumn | None) -> bool:
+    """Whether the list has another column than the one that was agreed about, under its name."""
+    known = field.target_column_id
+    return column is not None and None not in (known, column.id) and known != column.id

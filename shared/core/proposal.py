@@ -77,6 +77,7 @@ def fields_of(
                 choices=_choices(field, column, kind, existing.get(target)),
                 required=field.required,
                 indexed=field.indexed,
+                target_column_id=None if target not in existing else existing[target].id,
             )
         )
     return tuple(mappings)

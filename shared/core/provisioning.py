@@ -67,6 +67,7 @@ class ProvisionedColumn:
     required: bool
     indexed: bool
     unique: bool
+    id: str
     choices: tuple[str, ...] = ()
 
 

@@ -1,5 +1,7 @@
 """A definition as the control plane keeps it, from the first draft on; `compiled` is what the engine works from."""
 
+import itertools
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,7 +9,7 @@ from shared.core.definition import DefinitionState, FieldMapping, SourceSpec, Sy
 from shared.core.draft import DraftDefinition
 from shared.core.errors import ConfigurationError
 from shared.core.flows import flows_of
-from shared.core.ids import ConnectionId, DefinitionId, InstanceId, ListId, SiteId
+from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
 from shared.core.mapping import mapping_fingerprint, scope_fingerprint
 from shared.core.paused import agreed_under
 from shared.core.policies import policies_of
@@ -109,6 +111,22 @@ def compiled(record: DefinitionRecord) -> SyncDefinition:
         schedule_zone=draft.schedule_zone,
         settle_concurrency=draft.settle_concurrency,
         debounce=draft.debounce,
+    )
+
+
+def renumbered(record: DefinitionRecord, numbers: Collection[FieldNo]) -> DefinitionRecord:
+    """With numbers of their own for these fields: what was agreed about them counts no more, and whichever side has a value
+    gives it to the other."""
+    fresh = dict(zip(sorted(numbers), map(FieldNo, itertools.count(record.next_field_no)), strict=False))
+    fields = tuple(replace(mapping, no=fresh.get(mapping.no, mapping.no)) for mapping in record.fields)
+    drafted = tuple(
+        field if field.no is None else replace(field, no=fresh.get(field.no, field.no)) for field in record.draft.fields
+    )
+    return replace(
+        record,
+        fields=fields,
+        draft=replace(record.draft, fields=drafted),
+        next_field_no=record.next_field_no + len(fresh),
     )
 
 

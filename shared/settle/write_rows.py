@@ -74,7 +74,7 @@ def _empties(acts: Sequence[RowAct]) -> bool:
 
 
 def _require_columns(page: PageState) -> None:
-    """A column that somebody removed, or made of another type, shows in every item as a value that is missing."""
+    """A column that somebody removed, made anew, or made of another type shows in every item as a value that is missing."""
     definition = page.definition
     try:
         found = page.tools.lists.drift(definition.target, [m for m in definition.fields if m.paused is None])
@@ -89,7 +89,7 @@ def _require_columns(page: PageState) -> None:
             ConfigurationError(
                 f"{' '.join(found)} Nothing was emptied in the table. Take the field out of the definition, or bring the"
                 " column back with its values, then release this hold. A column that is made anew is empty in every item:"
-                " the table's values would follow as people edit the items.",
+                " provision the list again to take it as it is, and whichever side has a value gives it to the other.",
                 code="schema_drift",
             )
         )

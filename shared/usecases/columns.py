@@ -7,7 +7,7 @@ from shared.control_ports import Definitions, SourceAdmin
 from shared.core.drift import adjusted, drift_of
 from shared.core.errors import Conflicting
 from shared.core.ids import FieldNo
-from shared.core.record import DefinitionRecord
+from shared.core.record import DefinitionRecord, renumbered
 from shared.ports import HoldRequest
 from shared.usecases.stream_holds import drifted
 
@@ -71,12 +71,8 @@ def resume(
         )
     column = now.column(mapping.source.name)
     if no in drift.anew and column is not None:
-        number = FieldNo(record.next_field_no)
-        fields = tuple(replace(m, no=number, source=column, paused=None) if m.no == no else m for m in record.fields)
-        drafted = tuple(replace(f, no=number) if f.no == no else f for f in record.draft.fields)
-        record = replace(
-            record, fields=fields, draft=replace(record.draft, fields=drafted), next_field_no=record.next_field_no + 1
-        )
+        fields = tuple(replace(m, source=column, paused=None) if m.no == no else m for m in record.fields)
+        record = renumbered(replace(record, fields=fields), {no})
     return definitions.save(adjusted(record, drift_of(record, now), at=at, seen_by=actor), actor=actor)
 
 

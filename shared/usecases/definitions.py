@@ -8,18 +8,32 @@ from zoneinfo import ZoneInfo
 
 from shared.control_ports import Definitions, SharePointAdmin, Snapshots, SourceAdmin
 from shared.core.days import DayColumn
-from shared.core.definition import DefinitionState, FieldKind
+from shared.core.definition import DefinitionState, FieldKind, FieldMapping
 from shared.core.draft import DraftDefinition
 from shared.core.drift import drift_of
 from shared.core.errors import ConfigurationError, Conflicting
 from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, SiteId
 from shared.core.lifecycle import check_definition_move
-from shared.core.list_columns import ListColumn
+from shared.core.list_columns import ListColumn, made_anew
 from shared.core.needs import needs_of
 from shared.core.problems import Problem, Severity
 from shared.core.proposal import fields_of, propose_fields
-from shared.core.provisioning import TITLE_COLUMN, CheckedList, ColumnPlan, ListPlan, ProvisionedList
-from shared.core.record import DefinitionRecord, TargetRecord, scope_fingerprint_of, source_spec, terms_of_record
+from shared.core.provisioning import (
+    TITLE_COLUMN,
+    CheckedList,
+    ColumnPlan,
+    ListPlan,
+    ProvisionedColumn,
+    ProvisionedList,
+)
+from shared.core.record import (
+    DefinitionRecord,
+    TargetRecord,
+    renumbered,
+    scope_fingerprint_of,
+    source_spec,
+    terms_of_record,
+)
 from shared.core.snapshot import TableSnapshot
 from shared.core.source import KeyStrategy, SourceColumn, SourceKey, TableRef
 from shared.core.validation import validate
@@ -106,7 +120,7 @@ def change(
     columns: Sequence[ListColumn] = ()
     if record.target.list_id is not None:
         columns = sharepoint.columns(record.target.site_id, record.target.list_id)
-    numbered = _numbered(record, draft, drift_of(record, snapshot).anew)
+    numbered = _numbered(record, draft, drift_of(record, snapshot).anew | _made_anew(record, columns))
     changed, warnings = _checked(replace(record, draft=numbered), snapshot, source, columns)
     if record.state is DefinitionState.DRAFT:
         changed = _agreed(changed)  # nothing was written under another one
@@ -136,15 +150,29 @@ def provision(
         keeps_versions=made.keeps_versions,
         provisioned_at=record.target.provisioned_at or now,
     )
-    real = {column.wanted: column.name for column in made.columns}
-    fields = tuple(
-        replace(mapping, target_column_name=real.get(mapping.target_column_name, mapping.target_column_name))
-        for mapping in record.fields
-    )
-    bound = replace(record, target=target, fields=fields)
+    real = {column.wanted: column for column in made.columns}
+    fields = tuple(_bound_to(mapping, real.get(mapping.target_column_name)) for mapping in record.fields)
+    anew = {
+        mapping.no
+        for mapping, was in zip(fields, record.fields, strict=True)
+        if was.target_column_id not in (None, mapping.target_column_id)
+    }
+    bound = renumbered(replace(record, target=target, fields=fields), anew)
     if bound == record:
         return record, made
     return definitions.save(bound, actor=actor), made
+
+
+def _bound_to(mapping: FieldMapping, column: ProvisionedColumn | None) -> FieldMapping:
+    if column is None:
+        return mapping  # SharePoint's own
+    return replace(mapping, target_column_name=column.name, target_column_id=column.id)
+
+
+def _made_anew(record: DefinitionRecord, columns: Sequence[ListColumn]) -> frozenset[FieldNo]:
+    """Fields whose list column is another one by now."""
+    there = {column.name: column for column in columns}
+    return frozenset(m.no for m in record.fields if made_anew(m, there.get(m.target_column_name)))
 
 
 def list_plan(record: DefinitionRecord) -> ListPlan:
@@ -231,7 +259,7 @@ def _agreed(record: DefinitionRecord) -> DefinitionRecord:
 
 def _numbered(record: DefinitionRecord, draft: DraftDefinition, anew: Collection[FieldNo]) -> DraftDefinition:
     """Fields that are as they were keep their numbers; changed and new ones get numbers of their own, so that no digest
-    of the old meaning is taken for one of the new. So do those whose column was made anew."""
+    of the old meaning is taken for one of the new. So do those whose column was made anew, on either side."""
     known = {(m.source.name, m.target_column_name, m.kind, m.transform_rule): m.no for m in record.fields}
     by_pair = {(m.source.name, m.target_column_name): m for m in record.fields}
     by_source = {m.source.name: m for m in reversed(record.fields)}

@@ -75,14 +75,7 @@ class Setting:
         )
         record = replace(record, agreed_scope=scope_fingerprint_of(record), agreed_terms=terms_of_record(record))
         stores = self.engine.stores
-        record = stores.definitions.add(record, actor="test")
-        record, _ = provision(
-            record,
-            sharepoint=self.engine.graphs.admin(stores.connections.get(CONNECTION)),
-            definitions=stores.definitions,
-            now=theatre.clock.now(),
-            actor="test",
-        )
+        record = self._provisioned(stores.definitions.add(record, actor="test"))
         found = self.admin.check(compiled(record).source, needs_of(record))
         problems = [problem for problem in found if problem.severity is Severity.ERROR]
         assert not problems, problems
@@ -91,6 +84,17 @@ class Setting:
         ).id
         self._seen = 0
         self._tell()
+
+    def _provisioned(self, record: DefinitionRecord) -> DefinitionRecord:
+        stores = self.engine.stores
+        sharepoint = self.engine.graphs.admin(stores.connections.get(CONNECTION))
+        now = self.theatre.clock.now()
+        record, _ = provision(record, sharepoint=sharepoint, definitions=stores.definitions, now=now, actor="test")
+        return record
+
+    def provision(self) -> None:
+        """Once more, as a person does after a change."""
+        self._provisioned(self.record)
 
     def close(self) -> None:
         self.theatre.change_site(self.site, gone=False, read_only=False)

@@ -50,6 +50,32 @@ def test_a_column_that_was_removed_empties_nothing_in_the_table(staffed: Case):
     case.golden()
 
 
+def test_a_column_that_was_made_anew_before_anybody_looked_empties_nothing_in_the_table(staffed: Case):
+    """People see an empty column of the same name; an item that is edited for another reason shows no value in it."""
+    case = staffed
+    name = case.column("age")
+    case.owner_of_list("DELETE", "age")
+    case.people("POST", "/columns", {"name": name, "displayName": "Age", "number": {}})
+    case.told("the list's owner makes a column of that name anew")
+    case.person_edits("1", name="Anna")
+    assert case.pull().status == "HELD"
+    assert case.rows()["1"] == {"name": "Ann", "city": "Oslo", "age": 41}
+    assert "made anew" in case.holds()["CONFIGURATION"]
+    case.release("CONFIGURATION")
+    assert case.pull().status == "HELD"
+    case.told("a person provisions the list again")
+    case.provision()
+    case.release("CONFIGURATION")
+    assert case.push().status == "HELD"
+    case.engine.plan(case.id, actor="test")
+    case.release("POLICY_CHANGED")
+    print(case.push(), case.rows(), case.items(), case.holds(), case.waiting())
+    assert [(row["name"], row["age"]) for row in case.agreed().values()] == [("Anna", 41), ("Bob", 52)]
+    assert (case.conflicts(), case.holds()) == ([], {})
+    case.quiet()
+    case.golden()
+
+
 def test_a_column_that_was_removed_holds_a_push_and_names_the_column(staffed: Case):
     case = staffed
     case.owner_of_list("DELETE", "city")

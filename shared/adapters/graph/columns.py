@@ -243,5 +243,6 @@ def provisioned(wanted: ColumnPlan, columns: Sequence[Shown]) -> ProvisionedColu
         required=column.required,
         indexed=column.indexed,
         unique=column.unique,
+        id=found.id,
         choices=column.choices,
     )

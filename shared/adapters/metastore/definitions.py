@@ -231,6 +231,7 @@ class DefinitionStore:
                     "source_name": mapping.source.name,
                     "source": dumps(mapping.source),
                     "target_name": mapping.target_column_name,
+                    "target_id": mapping.target_column_id,
                     "display_name": mapping.target_display_name,
                     "kind": mapping.kind.value,
                     "direction": mapping.direction.value,
@@ -344,4 +345,5 @@ def _field(row: TupleRow) -> FieldMapping:
         required=row[11],
         indexed=row[12],
         paused=None if row[13] is None else Pause(reason=row[13], since=row[14], seen_by=row[15]),
+        target_column_id=row[16],
     )

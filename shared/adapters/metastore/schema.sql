@@ -166,6 +166,7 @@ create table syncbridge.field_mappings (
     source_column_name text not null,
     source_column jsonb not null,   -- with its type, as introspected
     target_column_name text not null,   -- what is asked for until the list is provisioned, then the real internal name
+    target_column_id text,          -- another column of that name was made anew, and is empty; null: not seen yet
     target_display_name text not null,
     field_kind text not null,
     sync_direction text not null check (sync_direction in ('BIDIRECTIONAL', 'PUSH_ONLY', 'PULL_ONLY')),

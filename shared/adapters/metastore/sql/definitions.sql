@@ -26,7 +26,8 @@ select d.id, d.version, d.state, d.state_reason, s.instance_id, d.source_schema,
 -- fields --
 -- The fields of definitions, in their order.
 select sync_def_id, field_no, source_column, target_column_name, target_display_name, field_kind, sync_direction, is_system_field,
-       transform_rule, field_group, choices, required, indexed, paused_reason, paused_since, paused_by
+       transform_rule, field_group, choices, required, indexed, paused_reason, paused_since, paused_by,
+       target_column_id
   from syncbridge.field_mappings
  where sync_def_id = any(%(ids)s) order by sync_def_id, position
 
@@ -76,16 +77,18 @@ delete from syncbridge.field_mappings where sync_def_id = %(id)s and field_no <>
 -- A field of a version; it keeps the id that it was given first.
 insert into syncbridge.field_mappings
        (sync_def_id, field_no, position, source_column_name, source_column, target_column_name, target_display_name, field_kind,
-        sync_direction, is_system_field, transform_rule, field_group, choices, required, indexed, paused_reason, paused_since, paused_by)
+        sync_direction, is_system_field, transform_rule, field_group, choices, required, indexed, paused_reason, paused_since, paused_by,
+        target_column_id)
 values (%(id)s, %(no)s, %(position)s, %(source_name)s, %(source)s::jsonb, %(target_name)s, %(display_name)s, %(kind)s, %(direction)s,
-        %(system)s, %(transform)s, %(group)s, %(choices)s, %(required)s, %(indexed)s, %(paused)s, %(paused_since)s, %(paused_by)s)
+        %(system)s, %(transform)s, %(group)s, %(choices)s, %(required)s, %(indexed)s, %(paused)s, %(paused_since)s, %(paused_by)s,
+        %(target_id)s)
 on conflict (sync_def_id, field_no) do update
    set position = excluded.position, source_column_name = excluded.source_column_name, source_column = excluded.source_column,
        target_column_name = excluded.target_column_name, target_display_name = excluded.target_display_name,
        field_kind = excluded.field_kind, sync_direction = excluded.sync_direction, is_system_field = excluded.is_system_field,
        transform_rule = excluded.transform_rule, field_group = excluded.field_group, choices = excluded.choices,
        required = excluded.required, indexed = excluded.indexed, paused_reason = excluded.paused_reason,
-       paused_since = excluded.paused_since, paused_by = excluded.paused_by
+       paused_since = excluded.paused_since, paused_by = excluded.paused_by, target_column_id = excluded.target_column_id
 
 -- put_version --
 -- What a version was, for ever.
