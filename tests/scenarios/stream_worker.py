@@ -1,7 +1,8 @@
 """A poller, or a queue's trigger, that kills itself where it is told to: python -m tests.scenarios.stream_worker JSON
 
-The document: the app's settings (`env`), `where` to die, and for the trigger the `message`. Nothing is replaced but the
-step at which it dies; everything before it was really done.
+The document: the app's settings (`env`), `where` to die, and for the trigger the `message`; for a poller that has to end,
+`patience`: how many seconds it waits for a queue that is down. Nothing else is replaced but the step at which it dies;
+everything before it was really done.
 """
 
 import json
@@ -10,14 +11,17 @@ import random
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from shared.adapters.metastore.streams import StreamStore
 from shared.adapters.postgres.replication import Stream
 from shared.adapters.postgres.slots import SlotAdmin
+from shared.core.ids import InstanceId
+from shared.core.slots import Progress
 from shared.engine import Engine
+from shared.poller import poller, session
 from shared.poller.outbox import Outbox
-from shared.poller.poller import Poller
 from shared.settings import from_env
 
 
@@ -47,6 +51,22 @@ def with_changes(work: Callable[..., Any], last: Callable[..., Any]) -> Callable
     return then
 
 
+def over_changes(then: Callable[[], object]) -> Callable[..., None]:
+    """Progress that calls `then` after it has moved the mark over changes.
+
+    A poller hands over what has arrived: while that is half a transaction, its changes are in the queue, and the mark stays."""
+    progress, changes = StreamStore.progress, [0]
+
+    def moved(self: StreamStore, instance: InstanceId, epoch: int, done: Progress, *, lease: timedelta) -> None:
+        before = self.slot(instance)
+        progress(self, instance, epoch, done, lease=lease)
+        changes[0] += done.changes
+        if changes[0] and before is not None and done.queued > before.queued:
+            then()
+
+    return moved
+
+
 def arm(where: str) -> None:
     """Where the process dies."""
     match where:
@@ -54,23 +74,15 @@ def arm(where: str) -> None:
             Outbox.put = with_changes(Outbox.put, die)  # type: ignore[method-assign]
         case "queued":  # the messages are in the queue, our own mark has not moved
             StreamStore.progress = with_changes(StreamStore.progress, die)  # type: ignore[method-assign]
-        case "marked":  # our own mark has moved, the server was not told
-            StreamStore.progress = with_changes(StreamStore.progress, after(StreamStore.progress))  # type: ignore[method-assign]
+        case "marked":  # our own mark has moved over changes, the server was not told
+            StreamStore.progress = over_changes(die)  # type: ignore[method-assign]
         case "confirmed":  # the server was told
-            marks: list[object] = []
-            progress, confirm = StreamStore.progress, Stream.confirm
+            confirm = Stream.confirm
 
-            def noted(self: StreamStore, *arguments: Any, **named: Any) -> None:
-                progress(self, *arguments, **named)
-                marks.extend(argument for argument in arguments if getattr(argument, "changes", 0))
+            def next_one_dies() -> None:
+                Stream.confirm = after(confirm)  # type: ignore[method-assign]
 
-            def confirmed(self: Stream, *arguments: Any) -> None:
-                confirm(self, *arguments)
-                if marks:
-                    die()
-
-            StreamStore.progress = noted  # type: ignore[method-assign]
-            Stream.confirm = confirmed  # type: ignore[method-assign]
+            StreamStore.progress = over_changes(next_one_dies)  # type: ignore[method-assign]
         case "making":  # a slot is about to be made
             StreamStore.make = after(StreamStore.make)  # type: ignore[method-assign]
         case "made":  # the slot is made, and not on record
@@ -85,14 +97,16 @@ def arm(where: str) -> None:
 
 def main(document: dict[str, Any]) -> int:
     arm(document["where"])
+    if "patience" in document:
+        session.LEASE = poller.LEASE = timedelta(seconds=2 * document["patience"])
     engine = Engine.from_settings(from_env(document["env"]))
     engine.open()
     if "message" in document:
         engine.take_message(document["message"])
         return 0
-    poller = Poller(engine, holder=f"worker {os.getpid()}", jitter=random.random)
-    signal.signal(signal.SIGTERM, lambda *_: poller.stop())
-    poller.run()
+    worker = poller.Poller(engine, holder=f"worker {os.getpid()}", jitter=random.random)
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    worker.run()
     engine.close()
     return 0
 

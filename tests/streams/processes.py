@@ -17,7 +17,7 @@ from infra.local.simulator import ROOT
 from shared.adapters.queue import API_VERSION, StorageQueues
 from shared.engine.streams import QUEUE
 from tests.api.world import World
-from tests.streams.world import Streaming, until
+from tests.streams.world import SECONDS, Streaming, until
 
 
 class Processes(Streaming):
@@ -59,7 +59,7 @@ class Processes(Streaming):
         """A process that dies there, and nowhere else."""
         process = self.start(where, **more)
         try:
-            assert process.wait(60) == -signal.SIGKILL
+            assert process.wait(SECONDS) == -signal.SIGKILL
         finally:
             process.kill()
             process.wait()
@@ -77,7 +77,7 @@ class Processes(Streaming):
             until(lambda: self.reads(process), self._slots)
             yield process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(SECONDS) == 0
         finally:
             process.kill()
             process.wait()
@@ -97,12 +97,12 @@ class Processes(Streaming):
         return taken
 
     def deliver_somehow(self, chance: random.Random, *, lossy: bool = False) -> None:
-        """In any order, some twice; lossy: the tenth never, and of those after it one in a hundred."""
+        """In any order, some twice; lossy: the first never, and of those after it one in a hundred."""
         texts = self.messages()
         chance.shuffle(texts)
         for text in texts:
-            self.arrived += 1
-            if lossy and self.arrived % 100 == 10:
+            self.arrived += lossy
+            if lossy and self.arrived % 100 == 1:
                 self.lost += 1
                 continue
             self.world.engine.take_message(text)

@@ -1,7 +1,6 @@
 """Nothing is confirmed that is not in the queue, whoever reads the slot and whatever becomes of them."""
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ def test_a_poller_that_has_more_than_the_queue_will_take_still_listens(
         live.queue.away = True
         live.world.sql("insert into app.things select n, 'x ' || n from generate_series(1000, 1999) n")
         until(lambda: live.slot().problem_code == "queue_unavailable", live.slot)
-        assert beats(live)
+        assert beats(poller)
         live.world.post(f"/ops/slots/{live.instance}/pause", {"reason": "the queue is away"})
         live.queue.away = False
         until(lambda: poller.ready()[1]["slots"][0]["state"] == "PAUSED")
@@ -121,23 +120,28 @@ def test_of_two_pollers_one_waits_and_takes_over(live: Streaming):
 
 
 def test_a_poller_that_was_overtaken_confirms_nothing(live: Streaming, monkeypatch: pytest.MonkeyPatch):
-    with live.streaming("old") as poller:
+    silent = threading.Event()
+
+    def no_beat(*_: object) -> bool:
+        silent.set()
+        return True
+
+    with live.streaming("old"):
         live.caught_up()
         before = live.slot()
         live.queue.away = True
         live.world.sql("update app.things set note = 'changed' where id = 1")
         until(lambda: live.queue.refusals > 0)
-        # It is to learn of it by what it wants to confirm, and not by its next beat: that one is far away from here on.
+        # It is to learn of it by what it wants to confirm, and not by its next beat.
         with monkeypatch.context() as patched:
-            patched.setattr(session, "BEAT", 3600.0)
-            far, (reader,) = time.monotonic(), poller._readers.values()
-            until(lambda: reader.seen.at > far)
-        # As if it had slept beyond its lease, and another one had come and gone.
-        live.world.metastore(
-            "update syncbridge.stream_slots set epoch = epoch + 5, holder = 'new', leased_until = null"
-        )
-        live.queue.away = False
-        until(lambda: live.slot().epoch > before.epoch + 5 and live.slot().holder == "old", live.slot)
+            patched.setattr(session.Session, "_beat", no_beat)
+            assert silent.wait(60), "it has no beat any more, and is in none"
+            # As if it had slept beyond its lease, and another one had come and gone.
+            live.world.metastore(
+                "update syncbridge.stream_slots set epoch = epoch + 5, holder = 'new', leased_until = null"
+            )
+            live.queue.away = False
+            until(lambda: live.slot().epoch > before.epoch + 5 and live.slot().holder == "old", live.slot)
         live.caught_up()
         assert live.keys() == {'["1"]': CHANGED}
         assert live.holds() == {}, "the server has not been told more than is on record"

@@ -10,7 +10,7 @@ import pytest
 from shared.core.slots import Phase
 from shared.poller import session
 from tests.streams.processes import Processes
-from tests.streams.world import Streaming, later, until
+from tests.streams.world import SECONDS, Streaming, later, until
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def stopped(live: Processes) -> Iterator[None]:
         yield
         assert poller.poll() is None, "it waits for a person"
         poller.send_signal(signal.SIGTERM)
-        assert poller.wait(60) == 0
+        assert poller.wait(SECONDS) == 0
     finally:
         poller.kill()
         poller.wait()

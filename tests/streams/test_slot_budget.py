@@ -26,8 +26,12 @@ def test_a_slot_beyond_its_budget_is_said_or_given_up(live: Streaming, monkeypat
         assert live.slot().phase is Phase.STREAMING
         before = live.slot().identity
         live.world.post(f"/ops/slots/{live.instance}/budget", {"reason": "smaller", "bytes": 1 << 20, "action": "DROP"})
-        until(lambda: live.slot().phase is Phase.STREAMING and live.slot().identity != before, live.slot)
-        assert not live.slot().over_budget
+
+        def made_anew() -> bool:
+            record = live.slot()
+            return record.phase is Phase.STREAMING and record.identity != before and not record.over_budget
+
+        until(made_anew, live.slot)
         later(live)
         live.world.sql("delete from app.things where id > 1010")
         live.scan()
