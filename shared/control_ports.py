@@ -107,6 +107,9 @@ class Definitions(Protocol):
     def want_run(self, definition: DefinitionId) -> None:
         """A person waits for the next run: it is due, and stays so while one is under way."""
 
+    def set_marked_fields(self, definition: DefinitionId, fields: bytes) -> None:
+        """All rows that were agreed on under other fields than these are marked."""
+
     def set_scan_seconds(self, definition: DefinitionId, seconds: float) -> None: ...
 
     def agree_scope(self, definition: DefinitionId, fingerprint: bytes, *, actor: str) -> None: ...

@@ -50,5 +50,7 @@ class Boundary(StrEnum):
     """Counts are known, guards have spoken; nothing is marked."""
     LIST_MARKED = "enumeration.marked"
     """A chunk of marks is made; with the last one, the token's move."""
+    FIELDS_MARKED = "fields.marked"
+    """A chunk of marks is made."""
     COMMAND_MARKED = "command.marked"
     """A chunk of marks is made by hand."""

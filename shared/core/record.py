@@ -59,6 +59,8 @@ class DefinitionRecord:
     """Fingerprint of the scope and key that a person last agreed to."""
     agreed_terms: Terms | None = None
     """What a person last agreed that the definition may write; see shared.core.terms."""
+    marked_fields: bytes | None = None
+    """Fingerprint of the fields for whose sake rows were last marked."""
     scan_seconds: float | None = None
     """How long the last scan took."""
     next_run_at: datetime | None = None

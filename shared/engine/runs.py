@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.adapters.graph.client import GraphClient
+from shared.captures.fields import mark_other_fields
 from shared.core.backlog import Lane
-from shared.core.definition import ChangeDetection
+from shared.core.definition import ChangeDetection, SyncDefinition, SyncMode
 from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
 from shared.core.ids import DefinitionId, InstanceId, RunId
+from shared.core.paused import fields_of
 from shared.core.record import DefinitionRecord
 from shared.core.runs import ActiveRun, RunCounts, RunStatus, RunType
 from shared.core.schedule import next_due, parse_schedule, zone_of
@@ -21,7 +23,7 @@ from shared.usecases.columns import BY_RUN
 from shared.usecases.health import UNTOLD_FOR, paused_sentences
 from shared.usecases.ingress import capture_list
 from shared.usecases.runs import SCHEDULED, Ending, ending, lane_of, lanes_of, unagreed, why_not
-from shared.usecases.steps import Captured, Settled, capture, settle
+from shared.usecases.steps import Captured, Settled, capture, drive, settle
 
 _BETWEEN_POLLS, _AFTER_FAILURE = timedelta(seconds=10), timedelta(minutes=1)
 
@@ -72,6 +74,7 @@ class RunSteps(Columns):
         stores = self.stores
         if asked := self._ask_for_agreement(record, run):
             return Captured(capture="none", numbers={}, notes=(asked.explanation,), held=True)
+        again = self._mark_other_fields(record, spec) if record.draft.mode is not SyncMode.ONE_WAY_PULL else 0
         kind = capture_of(
             spec,
             scan_seconds=record.scan_seconds,
@@ -98,9 +101,19 @@ class RunSteps(Columns):
         seconds = self.clock.monotonic() - began
         if kind is ChangeDetection.SCAN:
             stores.definitions.set_scan_seconds(definition, seconds)
-        notes = [*found.notes, *paused_sentences(record)]
+        notes = [*_again(again), *found.notes, *paused_sentences(record)]
         stores.runs.set_captured(run, found.capture, {**found.numbers, "seconds": round(seconds, 3)}, notes)
         return found
+
+    def _mark_other_fields(self, record: DefinitionRecord, spec: SyncDefinition) -> int:
+        """Once for each change of the fields; a run that dies over it begins again. How many rows are marked."""
+        fields = fields_of(spec.mapping_fingerprint)
+        if record.marked_fields == fields:
+            return 0
+        lane = Lane.PEOPLE if record.draft.mode is SyncMode.ONE_WAY_PULL else Lane.PUSH  # what the run settles
+        marked = drive(mark_other_fields(spec, ledger=self.stores.ledger, backlog=self.stores.backlog, lane=lane))
+        self.stores.definitions.set_marked_fields(record.id, fields)
+        return marked
 
     def capture_list(self, definition: DefinitionId, run: RunId, *, workers: int) -> Reading:
         """Reads the list's changes, and settles each page of them while its values are at hand, until there are no more
@@ -111,6 +124,7 @@ class RunSteps(Columns):
             return Reading()
         if self._ask_for_agreement(record, run):
             return Reading(held=True)
+        again = self._mark_other_fields(record, spec) if record.draft.mode is SyncMode.ONE_WAY_PULL else 0
         client: GraphClient | None = None
         try:
             client = self.graphs.client(self.connection_of(record), Lane.PEOPLE)
@@ -133,7 +147,8 @@ class RunSteps(Columns):
         finally:
             if client is not None:
                 stores.runs.add_counts(run, RunCounts(ru=client.ru, requests=client.requests))
-        stores.runs.add_captured(run, "delta", found.numbers, [*found.notes, *paused_sentences(record)])
+        notes = [*_again(again), *found.notes, *paused_sentences(record)]
+        stores.runs.add_captured(run, "delta", found.numbers, notes)
         few = stores.backlog.counts(definition).due <= self.settings.page_size
         return Reading(held=found.held, wait=found.wait, more=found.more, workers=1 if few else max(workers, 1))
 
@@ -293,6 +308,10 @@ class RunSteps(Columns):
         )
         first = next_due(schedule, last=now, now=now, zone=zone)
         return next_due(schedule, last=first, now=first, zone=zone) - first
+
+
+def _again(marked: int) -> list[str]:
+    return [f"{marked:,} rows are looked at again: their fields are others now."] if marked else []
 
 
 def _nothing(hold: HoldRequest | None, *, more: bool = False) -> Settled:

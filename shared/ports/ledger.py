@@ -108,6 +108,12 @@ class Ledger(Protocol):
     def stamps(self, definition: DefinitionId, identities: Sequence[Identity]) -> Mapping[Identity, Stamp]:
         """Stamps of the entries that have one."""
 
+    def under_other_fields(
+        self, definition: DefinitionId, fields: bytes, *, after: IdentityHash | None, limit: int
+    ) -> Sequence[tuple[IdentityHash, Identity]]:
+        """Rows that were agreed on under other fields than those of this fingerprint (see shared.core.paused), or are on the
+        way to an agreement, or that somebody holds; by hash."""
+
     def live_count(self, definition: DefinitionId) -> int:
         """Entries with a stamp: rows that the ledger believes in."""
 

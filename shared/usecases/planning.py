@@ -18,6 +18,7 @@ from shared.core.guards import Verdict, delete_limit, judge_deletes, judge_enume
 from shared.core.ids import ClaimToken, Identity, ItemId, ItemSubject, MarkNumber, RowSubject, RunId, identity_of
 from shared.core.items import Item, Looked, Stopped
 from shared.core.ledger import EntryState, LedgerEntry
+from shared.core.paused import fields_of
 from shared.core.reconcile import policy_of
 from shared.ports import Backlog, Ledger, ListCursors, ListStore, RowWriter, ScanResult, Scans, SourceTables
 from shared.settle.decide import key_fields
@@ -57,6 +58,7 @@ def plan(definition: SyncDefinition, run: RunId, sight: Sight, ceiling: Ceiling)
         result = sight.scans.compare(definition, run, loaded)
         planner.marked()
         planner.listed()
+        planner.remapped()
         scale = planner.scanned(run, result)
     finally:
         sight.scans.drop(run)
@@ -88,6 +90,8 @@ class _Planner:
         self.done: set[bytes] = set()
         self.looks = 0
         self.not_looked_at = 0
+        self.other_fields = 0
+        """Rows that were agreed on under other fields, at most MOST."""
 
     # ---- who is to be settled
 
@@ -119,6 +123,17 @@ class _Planner:
             self._rows([_claimed(identity) for identity in part.known], part.known)
             self._rows([_claimed(identity, Reason.ITEM_GONE) for identity in part.unread], {})
             self._strays(part.strays)
+
+    def remapped(self) -> None:
+        """What was agreed on under other fields: the next run looks at all of it."""
+        fields, after = fields_of(self.definition.mapping_fingerprint), None
+        while self.other_fields < MOST:
+            page = self.sight.ledger.under_other_fields(self.definition.id, fields, after=after, limit=PAGE)
+            self.other_fields += len(page)
+            self._rows([_claimed(identity) for _, identity in page], {})
+            if len(page) < PAGE:
+                return
+            after, _ = page[-1]
 
     def scanned(self, run: RunId, result: ScanResult) -> float:
         """What differs at the source; by how much what was counted of it has to be multiplied."""
@@ -271,7 +286,7 @@ class _Planner:
         return {
             "definition": str(self.definition.id),
             "definition_version": self.definition.version,
-            "exact": scale == 1.0 and reading.complete and not self.not_looked_at,
+            "exact": scale == 1.0 and self.other_fields < MOST and reading.complete and not self.not_looked_at,
             "rows": {
                 "in_scope": result.scanned,
                 "known": result.ledger,
@@ -313,6 +328,8 @@ class _Planner:
     def _notes(self, scale: float) -> Iterator[str]:
         if scale != 1.0:
             yield f"More than {MOST:,} rows differ: the shares found among those were applied to the rest."
+        if self.other_fields >= MOST:
+            yield f"More than {MOST:,} rows were agreed on under other fields: what comes after them is not counted."
         if not self.reading.complete:
             yield f"The list has more to tell than {self.reading.pages:,} pages: what comes after them is not counted."
         if self.not_looked_at:

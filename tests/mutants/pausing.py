@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from shared.core import drift, reconcile
+from shared.core import drift, list_columns, reconcile
 from shared.core.paused import Pause
+from shared.engine import runs as engine_runs
 from shared.settle import decide, entries, judge, look, write_rows
 from tests.mutants.mutant import Mutant
-from tests.mutants.patches import put
+from tests.mutants.patches import in_metastore, put
 
 PAUSED = "tests/settle/test_paused_fields.py::"
 
@@ -63,6 +64,27 @@ PAUSING = (
         "A row that was left without an item gets one when a field pauses, for its stamp covers other columns",
         put(decide, "fields_of", lambda fingerprint: fingerprint),
         directed=PAUSED + "test_an_item_that_was_deleted_and_is_to_stay_away_does_not_come_back_with_a_pause",
+    ),
+    Mutant(
+        "other_fields_unmarked",
+        "Rows that were agreed on under other fields wait until they change",
+        put(engine_runs, "mark_other_fields", lambda *_, **__: (yield from ())),
+        directed="tests/scenarios/test_changed_mapping.py::"
+        "test_fields_that_exchange_their_list_columns_are_equal_again_after_the_next_run[ONE_WAY_PUSH]",
+    ),
+    Mutant(
+        "other_fields_unclaimed",
+        "What a worker holds while the fields change is not marked",
+        in_metastore("ledger", "under_other_fields", ("and b.claim is not null", "and false")),
+        directed="tests/settle/test_new_fields.py::"
+        "test_a_row_that_is_made_meanwhile_under_the_former_fields_is_looked_at_again",
+    ),
+    Mutant(
+        "list_column_by_name",
+        "A list column that was made anew is taken for the one of its name",
+        put(list_columns, "made_anew", lambda field, column: False),
+        directed="tests/scenarios/test_list_drift.py::"
+        "test_a_column_that_was_made_anew_before_anybody_looked_empties_nothing_in_the_table",
     ),
     Mutant(
         "paused_only_if_seen_gone",

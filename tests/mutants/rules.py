@@ -213,6 +213,16 @@ RULES = (
         "Pausing brings nothing back, and a field goes on by itself only with the very column that it had.",
         ("paused_brings_back", "paused_until_any_column", "paused_only_if_seen_gone"),
     ),
+    Rule(
+        "M48",
+        "What was agreed on under other fields is looked at again, by whoever it was agreed on.",
+        ("other_fields_unmarked", "other_fields_unclaimed"),
+    ),
+    Rule(
+        "M49",
+        "A list column that was made anew under its old name empties no row.",
+        ("list_column_by_name",),
+    ),
     # ---- reading tables
     Rule(
         "M50",

@@ -69,7 +69,7 @@ def test_a_column_that_was_made_anew_before_anybody_looked_empties_nothing_in_th
     assert case.push().status == "HELD"
     case.engine.plan(case.id, actor="test")
     case.release("POLICY_CHANGED")
-    print(case.push(), case.rows(), case.items(), case.holds(), case.waiting())
+    case.push()
     assert [(row["name"], row["age"]) for row in case.agreed().values()] == [("Anna", 41), ("Bob", 52)]
     assert (case.conflicts(), case.holds()) == ([], {})
     case.quiet()

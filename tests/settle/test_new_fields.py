@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.backlog import Reason
-from shared.core.definition import ConflictPolicy, Direction, FieldMapping, SyncMode
-from tests.settle.two_way import BOTH, one, quiet, two_way, values_of
-from tests.settle.world import World, mapping
+from shared.captures.fields import mark_other_fields
+from shared.core.backlog import Lane, Reason
+from shared.core.boundaries import Boundary
+from shared.core.definition import ConflictPolicy, DeletePolicy, Direction, FieldMapping, SyncMode
+from shared.core.ids import FieldNo
+from tests.settle.two_way import BOTH, one, pull, quiet, two_way, values_of
+from tests.settle.world import World, drive, mapping
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +27,20 @@ def world(metastore: str):
 
 def add(world: World, field: FieldMapping) -> None:
     """The field is mapped, and what follows from it has happened."""
-    definition = world.definition
-    world.definition = replace(definition, fields=(*definition.fields, field), mapping_fingerprint=b"n" * 16)
-    for key in world.source.rows:
-        world.mark(world.source.put(key), Reason.MAPPING)
+    become(world, *world.definition.fields, field)
     world.settle()
+
+
+def become(world: World, *fields: FieldMapping) -> int:
+    """Other fields; how many rows are marked for it."""
+    world.definition = replace(world.definition, fields=fields, mapping_fingerprint=b"n" * 16)
+    return drive(mark_other_fields(world.definition, ledger=world.ledger, backlog=world.backlog, lane=Lane.PUSH))
+
+
+def moved(world: World) -> tuple[FieldMapping, FieldMapping]:
+    """Field b goes to the list column C, and no column of the table is another one."""
+    a, b = world.definition.fields
+    return a, replace(b, no=FieldNo(3), target_column_name="C")
 
 
 @pytest.mark.parametrize("policy", list(ConflictPolicy))
@@ -89,4 +101,64 @@ def test_in_a_list_that_is_only_pushed_a_new_field_costs_no_reading(metastore: s
     add(world, replace(C, direction=Direction.PUSH_ONLY))
     assert world.expected() == world.items()
     assert world.lists.reads == looked
+    world.close()
+
+
+@pytest.mark.parametrize("mode", [SyncMode.ONE_WAY_PUSH, SyncMode.TWO_WAY])
+def test_a_field_that_goes_to_another_list_column_fills_it_from_rows_that_have_not_changed(
+    metastore: str, mode: SyncMode
+):
+    """No stamp says so, and no eTag."""
+    world = World(metastore, **two_way(mode=mode))
+    for key in ("1", "2"):
+        world.source.put(key, a="x", b="y")
+    world.push()
+    assert become(world, *moved(world)) == 2
+    world.settle()
+    assert [(item["B"], item["C"]) for item in world.items().values()] == [("y", "y"), ("y", "y")]
+    assert become(world, *world.definition.fields) == 0, "they are agreed on under these fields now"
+    assert not world.conflicts()
+    quiet(world)
+    world.close()
+
+
+def test_a_field_that_is_pulled_from_another_list_column_fills_rows_whose_items_have_not_changed(metastore: str):
+    world = World(metastore, **two_way(mode=SyncMode.ONE_WAY_PULL))
+    pull(world, world.lists.add({"A": "x", "B": "y", "C": "other"}))
+    become(world, *moved(world))
+    world.settle()
+    [row] = world.source.rows.values()
+    assert row["b"] == "other"
+    world.close()
+
+
+def test_a_row_that_is_made_meanwhile_under_the_former_fields_is_looked_at_again(world: World):
+    world.source.put("1", a="x", b="y")
+    world.scan()
+    under_way = world.worker()
+    assert next(under_way) is Boundary.CLAIMED
+    assert become(world, *moved(world)) == 1
+    drive(under_way)
+    [item] = world.items().values()
+    assert "C" not in item
+    world.settle()
+    [item] = world.items().values()
+    assert item["C"] == "y"
+    quiet(world)
+
+
+@pytest.mark.parametrize("side", ["row", "item"])
+def test_what_stays_without_its_other_side_stays_so_under_other_fields(metastore: str, side: str):
+    world = World(metastore, **two_way(item_deleted=DeletePolicy.KEEP, row_deleted=DeletePolicy.KEEP))
+    identity, item = one(world, a="x", b="y")
+    if side == "row":
+        world.lists.remove(item)
+        pull(world, item)
+    else:
+        world.source.delete("1")
+        world.mark(identity, Reason.ROW_GONE)
+        world.settle()
+    assert become(world, *moved(world)) == 0
+    world.settle()
+    assert (len(world.source.rows), len(world.items())) == ((1, 0) if side == "row" else (0, 1))
     world.close()

@@ -159,6 +159,10 @@ class DefinitionStore:
         with self._metastore.connection() as connection:
             connection.execute(SQL["want_run"], {"id": definition})
 
+    def set_marked_fields(self, definition: DefinitionId, fields: bytes) -> None:
+        with self._metastore.connection() as connection:
+            connection.execute(SQL["set_marked_fields"], {"id": definition, "fields": fields})
+
     def set_scan_seconds(self, definition: DefinitionId, seconds: float) -> None:
         with self._metastore.connection() as connection:
             connection.execute(SQL["set_scan_seconds"], {"id": definition, "seconds": seconds})
@@ -327,6 +331,7 @@ def _record(row: TupleRow, fields: tuple[FieldMapping, ...]) -> DefinitionRecord
         updated_at=row[22],
         agreed_terms=None if row[23] is None else read(Terms, row[23]),
         run_wanted=row[24],
+        marked_fields=None if row[25] is None else bytes(row[25]),
     )
 
 

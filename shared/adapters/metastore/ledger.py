@@ -108,6 +108,14 @@ class LedgerStore:
             rows = connection.execute(SQL["stamps"], parameters, binary=True).fetchall()
         return {Identity(identity): Stamp(stamp) for identity, stamp in rows}
 
+    def under_other_fields(
+        self, definition: DefinitionId, fields: bytes, *, after: IdentityHash | None, limit: int
+    ) -> Sequence[tuple[IdentityHash, Identity]]:
+        parameters = {"definition": definition, "fields": fields, "after": after or b"", "limit": limit}
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["under_other_fields"], parameters, binary=True).fetchall()
+        return [(IdentityHash(bytes(hashed)), Identity(identity)) for hashed, identity in rows]
+
     def live_count(self, definition: DefinitionId) -> int:
         with self._metastore.connection() as connection:
             return int(connection.execute(SQL["live_count"], {"definition": definition}).fetchall()[0][0])

@@ -114,6 +114,7 @@ create table syncbridge.sync_definitions (
     agreed_scope_fingerprint bytea, -- of the filter and key that a person last agreed to
     agreed_terms jsonb,             -- what a person last agreed that it may write, see shared.core.terms
     next_field_no smallint not null default 1,
+    marked_fields bytea,            -- of the fields for whose sake rows were last marked; null: never
     scan_seconds double precision,  -- measured by the last scan
     next_run_at timestamptz,
     run_wanted boolean not null default false,  -- by a person: as soon as no run is under way

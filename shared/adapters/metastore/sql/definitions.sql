@@ -5,7 +5,7 @@
 select d.id, d.version, d.state, d.state_reason, s.instance_id, d.source_schema, d.source_table_name, d.source_relation, d.draft,
        d.resolved, d.next_field_no, t.connection_id, t.site_id, t.list_name, t.list_id, t.key_column, t.keeps_versions,
        t.provisioned_at, d.agreed_scope_fingerprint, d.scan_seconds, d.next_run_at, d.created_at, d.updated_at, d.agreed_terms,
-       d.run_wanted
+       d.run_wanted, d.marked_fields
   from syncbridge.sync_definitions d
   join syncbridge.sync_sources s on s.sync_def_id = d.id and s.role = 'PRIMARY'
   join syncbridge.sync_targets t on t.sync_def_id = d.id
@@ -119,6 +119,10 @@ update syncbridge.sync_definitions set next_run_at = %(next_run)s, run_wanted = 
 -- want_run --
 -- A person waits for the next run.
 update syncbridge.sync_definitions set run_wanted = true where id = %(id)s
+
+-- set_marked_fields --
+-- All rows that were agreed on under other fields are marked.
+update syncbridge.sync_definitions set marked_fields = %(fields)s where id = %(id)s
 
 -- set_scan_seconds --
 -- How long the last scan took.

@@ -34,6 +34,18 @@ select l.sp_item_id, l.source_identity from syncbridge.sync_ledger l
 select source_identity, stamp from syncbridge.sync_ledger
  where sync_def_id = %(definition)b::uuid and source_identity_hash = any(%(hashes)b::bytea[]) and stamp is not null
 
+-- under_other_fields --
+-- Rows that were agreed on under other fields, by hash: the fingerprint begins with that of the fields. An entry without an
+-- agreement has none. What stays without its other side stays so. Whoever holds a row may read it under the former fields yet.
+select l.source_identity_hash, l.source_identity from syncbridge.sync_ledger l
+ where l.sync_def_id = %(definition)b::uuid and l.source_identity_hash > %(after)b::bytea
+   and substring(l.mapping_fingerprint for octet_length(%(fields)b::bytea)) is distinct from %(fields)b::bytea
+   and l.state <> 'TOMBSTONE' and (l.stamp is not null or l.state <> 'SETTLED')
+ union
+select b.subject_hash, b.source_identity from syncbridge.sync_backlog b
+ where b.sync_def_id = %(definition)b::uuid and b.subject_hash > %(after)b::bytea and b.subject_kind = 'ROW' and b.claim is not null
+ order by 1 limit %(limit)b::bigint
+
 -- live_count --
 -- How many rows the ledger believes in.
 select count(*) from syncbridge.sync_ledger where sync_def_id = %(definition)b::uuid and stamp is not null
