@@ -88,9 +88,9 @@ def fan(context: df.DurableOrchestrationContext):
 
 
 @app.orchestration_trigger(context_name="context")
-def fan_slow(context: df.DurableOrchestrationContext):
-    n = context.get_input()["n"]
-    values = yield context.task_all([context.call_activity("nap", 0.3) for _ in range(n)])
+def fan_held(context: df.DurableOrchestrationContext):
+    given = context.get_input()
+    values = yield context.task_all([context.call_activity("held", given["file"]) for _ in range(given["n"])])
     return len(values)
 
 
@@ -189,7 +189,7 @@ def approval(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 def counter(context: df.DurableOrchestrationContext):
-    yield context.call_activity("nap", 0.3)
+    yield context.call_activity("held", context.get_input()["file"])
     values = []
     for _ in range(3):
         values.append((yield context.wait_for_external_event("Inc")))
@@ -273,11 +273,11 @@ def calls_nobody(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 def steps(context: df.DurableOrchestrationContext):
-    """Ten activities one after another, each of which leaves a line in a file: the SIGKILL test."""
+    """Activities one after another, each of which leaves a line in a file, and ends when another one (`go`) exists."""
     given = context.get_input()
     total = 0
     for i in range(given["n"]):
-        total += yield context.call_activity("leave_mark", {"file": given["file"], "i": i})
+        total += yield context.call_activity("leave_mark", {**given, "i": i})
     return total
 
 
@@ -295,6 +295,14 @@ async def add_one(number: int) -> int:
 def nap(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+@app.activity_trigger(input_name="file")
+def held(file: str) -> str:
+    """Ends when the file exists."""
+    while not Path(file).exists():
+        time.sleep(0.01)
+    return file
 
 
 @app.activity_trigger(input_name="number")
@@ -324,4 +332,6 @@ def leave_mark(given: dict) -> int:
         marks.flush()
         os.fsync(marks.fileno())
     time.sleep(0.15)
+    while "go" in given and not Path(given["go"]).exists():
+        time.sleep(0.01)
     return given["i"]

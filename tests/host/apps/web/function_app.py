@@ -115,7 +115,7 @@ async def hangs_async(req: func.HttpRequest) -> str:
 
 @app.route(route="slow", methods=["GET"])
 def slow(req: func.HttpRequest) -> str:
-    time.sleep(0.9)
+    time.sleep(20)
     return "done"
 
 
@@ -146,13 +146,13 @@ async def fastapi(req: func.HttpRequest, context: func.Context) -> func.HttpResp
 @app.orchestration_trigger(context_name="context")
 def outlast(context: df.DurableOrchestrationContext):
     try:
-        yield context.call_activity("sleeper", 4)
+        yield context.call_activity("sleeper", 30)
     except Exception as error:
         return str(error).split(" \n")[0]
     return "in time"
 
 
-_lateness = iter([1.5])
+_lateness = iter([6.0])
 """Seconds that the first episode takes."""
 
 
