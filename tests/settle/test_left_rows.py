@@ -7,7 +7,7 @@ import pytest
 from shared.adapters.metastore.holds import HoldStore
 from shared.core.backlog import Reason
 from shared.core.boundaries import Boundary
-from shared.core.definition import ConflictPolicy, Direction, ForeignPolicy, LeftScope
+from shared.core.definition import ConflictPolicy, DeletePolicy, Direction, ForeignPolicy, LeftScope
 from shared.core.ids import identity_of
 from tests.settle.two_way import one, pull, quiet, see, two_way, values_of
 from tests.settle.world import World, drive, mapping
@@ -110,4 +110,24 @@ def test_a_write_that_missed_its_row_is_off_the_record_though_there_is_nothing_l
     assert entry.intents == ()
     assert not world.backlog_rows()
     assert values_of(world, "1")["a"] == "user"
+    world.close()
+
+
+def test_what_was_typed_into_an_item_that_stays_is_logged_before_a_row_that_is_back_writes_over_it(metastore: str):
+    """It is in a column that only the row writes, so no row was made of it; nobody agreed on it either."""
+    pushed = replace(mapping(3, "c"), direction=Direction.PUSH_ONLY)
+    world = World(metastore, **two_way(pushed, row_deleted=DeletePolicy.KEEP))
+    world.source.columns = ("a", "b", "c")
+    identity, item = one(world, a="x", b="y", c="row")
+    world.source.delete("1")
+    world.lists.edit(item, {"C": "typed"})
+    see(world, item)
+    world.mark(identity, Reason.ROW_GONE)
+    world.settle()
+    assert list(world.lists.items) == [item]
+    world.mark(world.source.put("1", a="x", b="y", c="back"), Reason.STREAM)
+    world.settle()
+    assert world.expected() == world.items()
+    assert [("c", '"typed"', "FINAL", "ROW")] == world.conflicts()
+    quiet(world)
     world.close()
