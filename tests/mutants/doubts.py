@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from unittest.mock import patch
 
 from shared.core.ids import IdentityHash, sync_key
 from shared.core.items import Duplicate, Looked
 from shared.core.ledger import EntryState, IntentKind
-from shared.settle import decide, look, page, recover, write_items
+from shared.core.mapping import item_values
+from shared.core.values import moments
+from shared.settle import decide, entries, judge, look, page, recover, write_items
+from shared.settle.decide import digests_of
 from shared.settle.work import Work
 from tests.mutants.mutant import two_way
 from tests.mutants.patches import put, without_intents
@@ -114,6 +118,23 @@ def _creates_speak_over_a_base(stack: ExitStack) -> None:
     stack.enter_context(patch.object(decide, "_ours", ours))
 
 
+def _kept_items_are_assumed(stack: ExitStack) -> None:
+    real = judge.kept
+
+    def kept(work: Work, definition: Any, at: Any) -> Any:
+        return replace(real(work, definition, at), etag=entries.item_of(work)[1])
+
+    stack.enter_context(patch.object(judge, "kept", kept))
+
+
+def _whole_versions(state: Any, item: Any) -> Any:
+    return digests_of(item_values(state.definition.fields, item, state.definition.target.site_zone))
+
+
+def _nearest_day(instant: datetime, zone: tzinfo) -> date:
+    return (instant.astimezone(zone) + timedelta(hours=12)).date()
+
+
 STALE = "tests/settle/test_two_way_readings.py::test_an_observation_that_is_not_current_any_more_is_not_used"
 
 
@@ -129,6 +150,25 @@ DOUBTS = (
         "What a page had in hand is used when the agreement is older, whatever was marked since",
         put(page, "observe", _by_age_only),
         directed=f"{STALE}[the mark is another one]",
+    ),
+    two_way(
+        "kept_item_assumed",
+        "An item that stays without its row is taken to have what was agreed on, whatever somebody typed into it",
+        _kept_items_are_assumed,
+        directed="tests/settle/test_left_rows.py::"
+        "test_what_was_typed_into_an_item_that_stays_is_logged_before_a_row_that_is_back_writes_over_it",
+    ),
+    two_way(
+        "version_stops_page",
+        "A version with a value that cannot be read stops its whole page",
+        put(page, "_item_digests", _whole_versions),
+        directed="tests/settle/test_two_way_lost_answers.py::test_a_version_that_cannot_be_read_keeps_its_own_row_only",
+    ),
+    two_way(
+        "nearest_day",
+        "A date that is no midnight in the site's zone is read as the day nearby",
+        put(moments, "day_shown", _nearest_day),
+        directed="tests/unit/core/test_forms.py::test_a_time_of_day_in_a_date_only_column_is_refused",
     ),
     two_way(
         "key_always_asked",

@@ -351,8 +351,14 @@ RULES = (
     Rule(
         "M88",
         "What could be read is used: an item of which not everything can be known now waits alone.",
-        ("history_stops_page",),
+        ("history_stops_page", "two_way_version_stops_page"),
     ),
+    Rule(
+        "M90",
+        "What nobody agreed on in an item that stays without its row is not assumed.",
+        ("two_way_kept_item_assumed",),
+    ),
+    Rule("M91", "A date that is no midnight in the site's zone is read as no day.", ("two_way_nearest_day",)),
 )
 
 
