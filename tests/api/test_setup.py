@@ -166,7 +166,6 @@ def test_a_paused_field_that_is_mapped_to_another_column_goes_on_there(world: Wo
     assert (first["qty"], first["note"]) == (100, "note 1")
     world.sql("alter table app.things add column note text")
     resumed = world.post(f"/field-mappings/{fields[0]['id']}/resume")
-    assert resumed["rows_marked"] == 12
     assert resumed["run"]["starts"] == "NEXT_TICK", "no queue takes hints here"
     world.sql("alter table app.things drop column note")
     world.run(definition)

@@ -18,7 +18,6 @@ from functions.api.schemas import (
     PoliciesOut,
     StateChange,
 )
-from shared.core.backlog import Reason
 from shared.core.definition import DefinitionState, GuardSettings
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
@@ -75,9 +74,9 @@ def definition(definition_id: UUID, engine: TheEngine) -> dict[str, Any]:
 
 @router.put("/{definition_id}")
 def change(definition_id: UUID, body: DefinitionIn, engine: TheEngine, actor: Actor) -> dict[str, Any]:
-    """A new version. Source, site and list stay; fields that are new or changed make every row of a live definition
-    due, after their columns were made in the list. If that fails no run starts before the list is provisioned again. A
-    changed filter or key holds the next run until a person has released it."""
+    """A new version. Source, site and list stay; where fields are new or changed, their columns are made in the list, and the
+    next run looks at every row again. If that fails no run starts before the list is provisioned again. A changed filter or
+    key holds the next run until a person has released it."""
     record = engine.stores.definitions.get(DefinitionId(definition_id))
     fixed = {
         "source_instance_id": (body.source_instance_id, record.instance_id),
@@ -214,8 +213,7 @@ def resume_field(field_id: UUID, engine: TheEngine, actor: Actor) -> dict[str, A
     gives it to the other. The run that settles it begins at once: `run` says when."""
     definition_id, no = engine.stores.definitions.field_owner(field_id)
     resumed = engine.resume_field(definition_id, no, actor=actor)
-    marked = engine.mark_rows(definition_id, None, reason=Reason.MAPPING)
-    return _shown(engine, resumed) | {"rows_marked": marked, "run": at_once(engine, definition_id, push=True)}
+    return _shown(engine, resumed) | {"run": at_once(engine, definition_id, push=True)}
 
 
 @fields_router.get("/field-mappings/{field_id}")
@@ -258,12 +256,7 @@ def _change(engine: Engine, record: DefinitionRecord, draft: DraftDefinition, ac
         changed, _ = life.provision(
             changed, sharepoint=sharepoint, definitions=engine.stores.definitions, now=engine.clock.now(), actor=actor
         )
-    before = {mapping.no for mapping in record.fields}
-    new = [mapping for mapping in changed.fields if mapping.no not in before]
-    marked = 0
-    if new and changed.target.list_id is not None:
-        marked = engine.mark_rows(changed.id, None, reason=Reason.MAPPING)
-    return _shown(engine, changed) | {"warnings": _problems(warnings), "rows_marked": marked}
+    return _shown(engine, changed) | {"warnings": _problems(warnings)}
 
 
 def _move(
