@@ -1,5 +1,6 @@
 """Free loopback ports, each given to one process only, and kept for it."""
 
+import atexit
 import random
 import socket
 from pathlib import Path
@@ -11,6 +12,12 @@ _ENOUGH = 1_000
 
 _claims: dict[int, socket.socket] = {}
 """For as long as this process lives. A claim is a UDP socket of the same number: servers of TCP do not mind it."""
+
+
+@atexit.register
+def _let_go() -> None:
+    while _claims:
+        _claims.popitem()[1].close()
 
 
 def is_free(port: int) -> bool:
