@@ -32,6 +32,8 @@ class _Endpoint:
     waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
     armed: bool = False
     in_flight: int = 0
+    again: int = 0
+    """Deliveries that failed and are to be tried again."""
 
     def share(self, now: float) -> float:
         while self.answers and self.answers[0][0] < now - _WINDOW:
@@ -233,7 +235,13 @@ class Notices:
         limit = float(self._world.knobs["notification_retry_hours"]) * 3600
         if now + delay - first > limit and holds("SUB-RETRY-ENDS"):
             return
-        self._world.clock.call_at(now + delay, lambda: self._start(url, alive, attempt + 1, first))
+        endpoint.again += 1
+
+        def once_more() -> None:
+            endpoint.again -= 1
+            self._start(url, alive, attempt + 1, first)
+
+        self._world.clock.call_at(now + delay, once_more)
 
     def state(self) -> list[dict[str, Any]]:
         now = self._world.clock.now()
@@ -242,6 +250,7 @@ class Notices:
                 "url": url,
                 "waiting": len(endpoint.waiting),
                 "in_flight": endpoint.in_flight,
+                "again": endpoint.again,
                 "slow_share": endpoint.share(now),
                 "dropped": endpoint.dropped_until > now,
             }

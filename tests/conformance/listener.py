@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,10 +79,3 @@ class Listener:
     @property
     def posts(self) -> list[Received]:
         return [one for one in self.received if "validationToken" not in one.query]
-
-    def wait_for_posts(self, count: int, seconds: float = 3.0) -> list[Received]:
-        """The posts, once there are `count` of them; what there is when the time is over."""
-        deadline = time.monotonic() + seconds
-        while len(self.posts) < count and time.monotonic() < deadline:
-            threading.Event().wait(0.005)
-        return self.posts

@@ -299,6 +299,12 @@ def _assert_graph_error(status: int, kind: str, body: bytes) -> None:
     assert "Traceback" not in body.decode()
 
 
+def is_wide(reached: Counter[tuple[str, int]]) -> bool:
+    """Whether the requests changed something, and met what requests meet. On a busy machine that takes longer than its time."""
+    statuses = {status for _, status in reached}
+    return {200, 201, 400, 404, 405} <= statuses and {("POST", 201), ("PATCH", 200)} <= set(reached)
+
+
 @pytest.mark.slow
 def test_no_random_request_makes_the_simulator_fail_hang_or_forget_how_graph_says_no(
     world: World, simulator: Simulator, connections: http.client.HTTPConnection
@@ -319,7 +325,7 @@ def test_no_random_request_makes_the_simulator_fail_hang_or_forget_how_graph_say
     def run(
         request: tuple[str, tuple[str, str, Any]], options: list[tuple[str, str]], headers: list[tuple[str, str]]
     ) -> None:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline and is_wide(reached):
             return  # the time is over, the seed makes the same beginning every time
         root, (method, tail, content) = request
         body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
@@ -342,9 +348,7 @@ def test_no_random_request_makes_the_simulator_fail_hang_or_forget_how_graph_say
 
     log = (simulator.data / "log").read_text(encoding="utf-8")
     assert "Traceback" not in log, log[-3000:]
-    statuses = {status for _, status in reached}
-    assert {200, 201, 400, 404, 405} <= statuses, f"the random requests reached {sorted(statuses)} only"
-    assert {("POST", 201), ("PATCH", 200)} <= set(reached), "the random requests changed nothing"
+    assert is_wide(reached), f"the random requests reached {sorted(reached)} only"
     assert rig.get("/sites/root").status_code == 200
 
 

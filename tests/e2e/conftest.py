@@ -32,6 +32,17 @@ def running() -> Iterator[Running]:
     yield from brought_up(Options(durable=False, counts=Counts.for_projects(ROWS), settings=SETTINGS))
 
 
+@pytest.fixture
+def alone(roomy: Running) -> Iterator[Running]:
+    """The shared stack for a test whose definitions do not go on after it: neither their runs nor their subscriptions."""
+    api = roomy.work().api
+    before = {one["id"] for one in api.get("/sync-definitions")}
+    yield roomy
+    for one in api.get("/sync-definitions"):
+        if one["id"] not in before and one["state"] == "ACTIVE":
+            api.post(f"/sync-definitions/{one['id']}/deactivate")
+
+
 @pytest.fixture(scope="session")
 def roomy() -> Iterator[Running]:
     """One for all modules, with a budget that nobody waits for."""

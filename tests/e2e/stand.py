@@ -1,14 +1,19 @@
 """A running stack for the tests of the whole: its host can be killed and started again."""
 
+import json
 import re
+import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import psycopg
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
 
 from infra.local.demo import setup
 from infra.local.demo.http import Api
@@ -16,6 +21,7 @@ from infra.local.demo.report import Report
 from infra.local.demo.work import Work
 from infra.local.stack import Options, Stack, start_host
 from infra.local.supervisor import Supervisor
+from shared.adapters.queue import API_VERSION
 
 COLUMNS = ("id", "code", "name", "status", "budget", "starts_on", "kickoff_at", "notes")
 ROWS = 150
@@ -59,11 +65,28 @@ class Running:
         for api in self.opened:
             api.close()
 
-    def kill_host(self) -> float:
-        """When it was dead, as seconds since 1970."""
+    def kill_host(self) -> None:
         self.stack.host.process.kill()
         self.stack.host.process.wait()
-        return time.time()
+
+    def kill_host_where(self, instance: str, wanted: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """Kills it while the history of an orchestration is as wanted: that history. It stands still while it is looked at, or
+        it would have gone on between the look and the kill."""
+        process, deadline = self.stack.host.process, time.monotonic() + 120
+        while True:
+            assert time.monotonic() < deadline, "there was no such moment"
+            process.send_signal(signal.SIGSTOP)
+            found = self._written_history(instance)
+            if wanted(found):
+                self.kill_host()
+                return found
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+
+    def _written_history(self, instance: str) -> list[dict[str, Any]]:
+        with closing(sqlite3.connect(self.stack.state.directory / "host.db")) as state:
+            query = "select event from history where instance = ? order by seq"
+            return [json.loads(event) for (event,) in state.execute(query, [instance])]
 
     def start_host(self, **settings: str) -> None:
         """With the stack's settings, and these beside them."""
@@ -73,11 +96,12 @@ class Running:
 
     @contextmanager
     def short_of_time(self) -> Iterator[Callable[[str], int]]:
-        """A host that gives a function three seconds; how many invocations of one it has ended for that."""
+        """A host that gives a function five seconds; how many invocations of one it has ended for that."""
         self.kill_host()
+        self._forget_notices()
         log = self.stack.state.directory / "host.log"
         there = log.stat().st_size
-        self.start_host(AzureFunctionsJobHost__functionTimeout="00:00:03", SYNCBRIDGE_ACTIVITY_SECONDS="1")
+        self.start_host(AzureFunctionsJobHost__functionTimeout="00:00:05", SYNCBRIDGE_ACTIVITY_SECONDS="1")
 
         def ended(function: str) -> int:
             with log.open("rb") as text:
@@ -88,7 +112,26 @@ class Running:
             yield ended
         finally:
             self.kill_host()
+            self._forget_notices()
             self.start_host()
+
+    def _forget_notices(self) -> None:
+        """The messages that a killed host was at stay hidden for ten minutes, and would keep those who wait for an empty queue."""
+        with self.notices() as queue, suppress(ResourceNotFoundError):
+            queue.clear_messages()
+
+    def notices(self) -> QueueClient:
+        """The queue of hints that a list changed."""
+        storage = self.stack.settings["SYNCBRIDGE_QUEUE_CONNECTION"]
+        return QueueClient.from_connection_string(storage, "graph-notifications", api_version=API_VERSION)
+
+    def unhandled_notices(self) -> int:
+        """Messages in it, those that the host is at included."""
+        with self.notices() as queue:
+            try:
+                return queue.get_queue_properties().approximate_message_count or 0
+            except ResourceNotFoundError:  # nobody has sent any
+                return 0
 
     @contextmanager
     def held(self, when: str) -> Iterator[psycopg.Connection]:

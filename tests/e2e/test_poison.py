@@ -8,12 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from azure.storage.queue import QueueClient
 
 from infra.local.demo import setup
 from infra.local.demo.work import Work
 from infra.local.sharepoint import call
-from shared.adapters.queue import API_VERSION
 from tests.e2e.stand import AFTER_THE_WRITE, BEFORE_THE_WRITE, Running, defined
 from tests.host.running import until
 
@@ -112,8 +110,7 @@ def test_a_notice_that_is_none_is_dropped_after_five_times_and_the_audit_says_so
         found = streaming.work.api.get("/audit", subject_id="graph-notifications")
         return [entry for entry in found if entry["action"] == "notice dropped"]
 
-    storage = streaming.running.stack.settings["SYNCBRIDGE_QUEUE_CONNECTION"]
-    with QueueClient.from_connection_string(storage, "graph-notifications", api_version=API_VERSION) as queue:
+    with streaming.running.notices() as queue:
         until(lambda: queue.send_message(base64.b64encode(b"no notice").decode()))
     [entry] = until(dropped)
     assert set(entry["after"]) == {"message_sha256"}
