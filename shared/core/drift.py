@@ -24,27 +24,31 @@ class Drift:
     fields: Mapping[FieldNo, str] = field(default_factory=dict)
     """The fields that pause, each with the reason; none where the whole definition stops."""
     anew: frozenset[FieldNo] = frozenset()
-    """Of these, the ones whose column is another one of the same name and type: it was dropped and made anew, or renamed and
-    replaced, and may be empty. A person says that it is the field's."""
+    """The fields whose column is another one of the same name: it was dropped and made anew, or renamed and replaced, and may
+    be empty. A person says that it is the field's. Known whether or not the whole definition stops: whoever saves it again
+    must not take such a column for what was agreed on."""
 
 
 def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
-    vital = _vital(record)
-    whole = tuple(_stopping(record, vital, now))
-    if whole:
-        return Drift(whole=whole)
-    going = flows_of((replace(mapping, paused=None) for mapping in record.fields), record.draft.mode, record.key)
-    mapped = [mapping for mapping in record.fields if mapping.no in going and mapping.source.name not in vital]
-    changed = {mapping.no: why for mapping in mapped if (why := _changed(mapping.source, now)) is not None}
-    in_place = _keep_their_places(record, now)
+    vital, in_place = _vital(record), _keep_their_places(record, now)
     anew = {
         mapping.no: why
-        for mapping in mapped
-        if mapping.no not in changed and (why := _made_anew(mapping, now, in_place=in_place))
+        for mapping in record.fields
+        if (why := _made_anew(mapping.source, now, in_place=in_place, paused=mapping.paused is not None)) is not None
     }
-    paused = _with_groups(mapped, {**changed, **anew})
+    whole = tuple(_stopping(record, vital, now, in_place=in_place))
+    if whole:
+        return Drift(whole=whole, anew=frozenset(anew))
+    going = flows_of((replace(mapping, paused=None) for mapping in record.fields), record.draft.mode, record.key)
+    mapped = [mapping for mapping in record.fields if mapping.no in going and mapping.source.name not in vital]
+    reasons = {
+        mapping.no: why
+        for mapping in mapped
+        if (why := _changed(mapping.source, now) or anew.get(mapping.no)) is not None
+    }
+    paused = _with_groups(mapped, reasons)
     if mapped and len(paused) == len(mapped):
-        return Drift(whole=tuple(dict.fromkeys(paused.values())))
+        return Drift(whole=tuple(dict.fromkeys(paused.values())), anew=frozenset(anew))
     return Drift(fields=paused, anew=frozenset(anew))
 
 
@@ -81,7 +85,9 @@ def _vital(record: DefinitionRecord) -> Mapping[str, SourceColumn | None]:
     return found
 
 
-def _stopping(record: DefinitionRecord, vital: Mapping[str, SourceColumn | None], now: TableSnapshot) -> Iterator[str]:
+def _stopping(
+    record: DefinitionRecord, vital: Mapping[str, SourceColumn | None], now: TableSnapshot, *, in_place: bool
+) -> Iterator[str]:
     own = {column.name for column in (*record.key.columns, record.soft_delete_column, record.cursor_column) if column}
     for name, was in vital.items():
         found = now.column(name)
@@ -90,6 +96,8 @@ def _stopping(record: DefinitionRecord, vital: Mapping[str, SourceColumn | None]
             yield f"the column {name}{filtering} is gone, or has another name now"
         elif was is not None and (found.type.name, found.type.is_array) != (was.type.name, was.type.is_array):
             yield f"the column {name} was {was.type.declared} and is {found.type.declared} now"
+        elif was is not None and (why := _made_anew(was, now, in_place=in_place)) is not None:
+            yield why
 
 
 def _changed(was: SourceColumn, now: TableSnapshot) -> str | None:
@@ -108,16 +116,17 @@ def _keep_their_places(record: DefinitionRecord, now: TableSnapshot) -> bool:
     if now.kind not in (RelationKind.TABLE, RelationKind.PARTITIONED):
         return False
     known = {column.name: column.position for column in record.key.columns}
+    known |= {column.name: column.position for column in (record.soft_delete_column, record.cursor_column) if column}
     known |= {mapping.source.name: mapping.source.position for mapping in record.fields}
     return any(column.position == known.get(column.name) for column in now.columns)
 
 
-def _made_anew(mapping: FieldMapping, now: TableSnapshot, *, in_place: bool) -> str | None:
-    """Where it was paused, any other number tells; where nobody saw it go, only one behind its place."""
-    found, was = now.column(mapping.source.name), mapping.source.position
-    if found is None or found.position == was:
+def _made_anew(was: SourceColumn, now: TableSnapshot, *, in_place: bool, paused: bool = False) -> str | None:
+    """Where its field was paused, any other number tells; where nobody saw it go, only one behind its place."""
+    found = now.column(was.name)
+    if found is None or found.position == was.position:
         return None
-    if mapping.paused is None and not (in_place and found.position > was):
+    if not paused and not (in_place and found.position > was.position):
         return None
     return f"the column {found.name} is there, but it is another one, made anew, and may be empty"
 

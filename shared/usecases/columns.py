@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.control_ports import Definitions, SourceAdmin
-from shared.core.drift import adjusted, drift_of
-from shared.core.errors import Conflicting
+from shared.core.drift import adjusted, alike, drift_of
+from shared.core.errors import Conflicting, NotFound
 from shared.core.ids import FieldNo
 from shared.core.record import DefinitionRecord, renumbered
 from shared.ports import HoldRequest
@@ -53,25 +53,28 @@ def resume(
     at: datetime,
     actor: str,
 ) -> DefinitionRecord:
-    """A person says that a paused field goes on. Raises Conflicting while its column is not what it was.
+    """A person says that a paused field goes on. Raises Conflicting while its column is not what it was, NotFound where the
+    field was taken out meanwhile.
 
     A column that was made anew is as good as one that is mapped now: nothing was agreed about it, so the field gets a number
     of its own, and whichever side has a value gives it to the other."""
-    mapping = next(mapping for mapping in record.fields if mapping.no == no)
+    mapping = next((mapping for mapping in record.fields if mapping.no == no), None)
+    if mapping is None:
+        raise NotFound(f"definition {record.name!r} does not have this field any more")
     if mapping.paused is None:
         raise Conflicting(f"the field {mapping.source.name} is not paused", code="not_paused")
     now = source.introspect(record.table)
-    drift = drift_of(record, now)
-    if drift.whole or (no in drift.fields and no not in drift.anew):
+    drift, column = drift_of(record, now), now.column(mapping.source.name)
+    anew = column if no in drift.anew and column is not None and alike(mapping.source.type, column.type) else None
+    if drift.whole or (no in drift.fields and anew is None):
         reason = "; ".join(drift.whole) or drift.fields[no]
         raise Conflicting(
             f"the field {mapping.source.name} stays paused: {reason}. Change the table back, map the field to another column, or "
             "take it out of the definition",
             code="still_differs",
         )
-    column = now.column(mapping.source.name)
-    if no in drift.anew and column is not None:
-        fields = tuple(replace(m, source=column, paused=None) if m.no == no else m for m in record.fields)
+    if anew is not None:
+        fields = tuple(replace(m, source=anew, paused=None) if m.no == no else m for m in record.fields)
         record = renumbered(replace(record, fields=fields), {no})
     return definitions.save(adjusted(record, drift_of(record, now), at=at, seen_by=actor), actor=actor)
 

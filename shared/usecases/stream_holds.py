@@ -34,7 +34,8 @@ def drifted(table: TableRef, sentences: Sequence[str]) -> HoldRequest:
     return HoldRequest(
         kind="SCHEMA_DRIFT",
         explanation=f"{table} is not what this definition was made for: {'; '.join(sentences)}. Nothing is written, so that no "
-        "item is emptied for it. Change the definition (or the table back), then release this hold.",
+        "item is emptied for it. Save the definition for the table as it is now (or change the table back), then release "
+        "this hold.",
         details={"table": str(table), "columns": len(sentences)},
     )
 

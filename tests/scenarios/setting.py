@@ -17,7 +17,7 @@ from shared.core.proposal import fields_of
 from shared.core.record import DefinitionRecord, TargetRecord, compiled, scope_fingerprint_of, terms_of_record
 from shared.core.source import KeyStrategy, SourceKey, TableRef
 from shared.core.validation import validate
-from shared.usecases.definitions import provision, set_state
+from shared.usecases.definitions import change, provision, set_state
 from tests.scenarios import golden
 from tests.scenarios.staff import AGE, CITY, KEY, NAME, STAFF
 from tests.scenarios.theatre import CONNECTION, INSTANCE, LEASE, SURFACE, Theatre
@@ -95,6 +95,20 @@ class Setting:
     def provision(self) -> None:
         """Once more, as a person does after a change."""
         self._provisioned(self.record)
+
+    def save(self, **draft: Any) -> None:
+        """A person saves the definition again, with these changes of its draft."""
+        stores, record = self.engine.stores, self.record
+        sharepoint = self.engine.graphs.admin(stores.connections.get(CONNECTION))
+        change(
+            record,
+            replace(record.draft, **draft),
+            source=self.admin,
+            sharepoint=sharepoint,
+            snapshots=stores.snapshots,
+            definitions=stores.definitions,
+            actor="test",
+        )
 
     def close(self) -> None:
         self.theatre.change_site(self.site, gone=False, read_only=False)

@@ -70,8 +70,13 @@ def test_a_column_that_is_dropped_and_made_anew_empties_nothing_and_goes_on_when
     case.push()
     assert [row["age"] for row in case.agreed().values()] == [42, 52, 63]
     city = next(m.no for m in case.record.fields if m.source.name == "city")
-    with pytest.raises(Conflicting, match="city is gone"):
-        case.engine.resume_field(case.id, city, actor="test")
+    for change, said in (
+        ("add column city integer", "city was text and is integer now"),
+        ("drop column city", "is gone"),
+    ):
+        case.owner(f"alter table public.staff {change}")
+        with pytest.raises(Conflicting, match=said):
+            case.engine.resume_field(case.id, city, actor="test")
     case.owner("alter table public.staff add column city text")
     case.push()
     assert "made anew" in case.paused()["city"]
@@ -105,6 +110,31 @@ def test_a_column_that_is_made_anew_before_anybody_has_seen_it_go_empties_nothin
     case.release("POLICY_CHANGED")
     case.push()
     assert [row["city"] for row in case.agreed().values()] == ["Oslo", "Pisa"]
+    assert (case.paused(), case.conflicts(), case.holds()) == ({}, [], {})
+    case.quiet()
+    case.golden()
+
+
+def test_fields_that_are_all_made_anew_stop_the_definition_and_empty_nothing_once_it_is_saved_again(staffed: Case):
+    case = staffed
+    names = ("name", "city", "age")
+    case.owner("alter table public.staff drop column name, drop column city, drop column age")
+    case.owner("alter table public.staff add column name text, add column city text, add column age bigint")
+    for _ in range(2):
+        assert case.push().status == "HELD"
+        assert "made anew" in case.holds()["SCHEMA_DRIFT"]
+        case.release("SCHEMA_DRIFT")
+    case.told("a person saves the definition again")
+    case.save()
+    case.provision()
+    assert case.push().status == "HELD"
+    case.engine.plan(case.id, actor="test")
+    case.release("POLICY_CHANGED")
+    case.push()
+    assert [[row[name] for name in names] for row in case.agreed().values()] == [
+        ["Ann", "Oslo", 41],
+        ["Bob", "Rome", 52],
+    ]
     assert (case.paused(), case.conflicts(), case.holds()) == ({}, [], {})
     case.quiet()
     case.golden()

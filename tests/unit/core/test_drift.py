@@ -78,6 +78,8 @@ def test_a_table_that_only_gained_columns_has_not_drifted():
         ((ID, NAME, QTY, REGION), "the column u is gone"),
         (other(SEEN, type=a_type("timestamp")), "the column u was timestamptz and is timestamp now"),
         ((ID, NAME, QTY, SEEN), "the column region of the row filter is gone"),
+        (other(ID, position=6), "the column id is there, but it is another one, made anew"),
+        (other(SEEN, position=6), "the column u is there, but it is another one, made anew"),
     ],
 )
 def test_a_column_that_says_which_rows_are_meant_stops_the_whole_definition(columns, said):
@@ -138,6 +140,20 @@ def test_a_column_that_was_dropped_and_made_anew_before_anybody_looked_pauses_it
     assert drift.anew == {2}
     assert "made anew" in drift.fields[2]
     assert list(reasons(paused(RECORD, *other(NAME, position=6)))) == ["name"]
+
+
+def test_a_column_that_was_made_anew_with_another_type_counts_as_made_anew_too():
+    drift = drift_of(RECORD, now(*other(NAME, position=6, type=a_type("int4"))))
+    assert drift.anew == {2}
+    assert drift.fields == {2: "the column name was text and is int4 now"}
+
+
+def test_columns_that_were_made_anew_are_known_where_the_whole_definition_stops():
+    """Whoever saves it again must not take them for what was agreed on."""
+    all_anew = now(ID, SEEN, REGION, replace(NAME, position=6), replace(QTY, position=7))
+    without_filter = now(*(one for one in other(NAME, position=6) if one.name != "region"))
+    assert [drift_of(RECORD, columns).anew for columns in (all_anew, without_filter)] == [{2, 3}, {2}]
+    assert all(drift_of(RECORD, columns).whole for columns in (all_anew, without_filter))
 
 
 @pytest.mark.parametrize("kind", [RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW, RelationKind.FOREIGN_TABLE])
