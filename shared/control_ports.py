@@ -101,9 +101,6 @@ class Definitions(Protocol):
     def due(self, now: datetime) -> Sequence[DefinitionRecord]:
         """Active definitions whose next run is due (or was never set), or wanted."""
 
-    def set_next_run(self, definition: DefinitionId, *, was: datetime | None, wanted: bool, next_run: datetime) -> bool:
-        """`was`, `wanted`: as they were read. False: somebody else has moved it, or wants one meanwhile."""
-
     def want_run(self, definition: DefinitionId) -> None:
         """A person waits for the next run: it is due, and stays so while one is under way."""
 

@@ -8,7 +8,7 @@ from shared.adapters.graph.client import GraphClient
 from shared.captures.fields import mark_other_fields
 from shared.core.backlog import Lane
 from shared.core.definition import ChangeDetection, SyncDefinition, SyncMode
-from shared.core.errors import ConfigurationError, Conflicting, InvariantViolated, SafetyStop, SyncError
+from shared.core.errors import ConfigurationError, InvariantViolated, SafetyStop, SyncError
 from shared.core.ids import DefinitionId, InstanceId, RunId
 from shared.core.paused import fields_of
 from shared.core.record import DefinitionRecord
@@ -273,31 +273,30 @@ class RunSteps(Columns):
         """The same for one of them, as soon as somebody wants it."""
         now, record = self.clock.now(), self.stores.definitions.get(definition)
         due = record.run_wanted or record.next_run_at is None or record.next_run_at <= now
-        if not due or why_not(record) is not None or self.stores.holds.blocking(definition):
+        if not due or self.stores.holds.blocking(definition):
             return None
         return self._start_due(record, now, self.stores.streams.pressed())
 
     def _start_due(self, record: DefinitionRecord, now: datetime, pressed: Collection[InstanceId]) -> ActiveRun | None:
         if pressed and record.draft.change_detection is not ChangeDetection.STREAM:
             return None  # a source's disk comes first: other work waits until its stream has caught up
+        if why_not(record) is not None:
+            return None  # what is due, or wanted, stays so until it may run
         following = next_due(
             parse_schedule(record.draft.schedule),
             last=now,
             now=now,
             zone=zone_of(record.draft.schedule_zone),
         )
-        was, wanted = record.next_run_at, record.run_wanted
-        if not self.stores.definitions.set_next_run(record.id, was=was, wanted=wanted, next_run=following):
-            return None
-        try:
-            run, created = self.start_run(record.id, trigger=SCHEDULED, requested_by="schedule")
-        except Conflicting:  # paused meanwhile, or its list waits to be provisioned: the definition says so
-            return None
-        if created:
-            return run
-        if wanted:  # the run that is under way may be past what it is wanted for
-            self.stores.definitions.want_run(record.id)
-        return None
+        return self.stores.runs.start_due(
+            record.id,
+            was=record.next_run_at,
+            wanted=record.run_wanted,
+            next_run=following,
+            trigger=SCHEDULED,
+            requested_by="schedule",
+            run_id=RunId(self.ids.uuid()),
+        )
 
     def _interval(self, record: DefinitionRecord) -> timedelta:
         """Between two runs by the schedule; what AUTO measures a scan against."""

@@ -224,6 +224,19 @@ def test_a_run_that_is_wanted_waits_for_a_source_that_is_short_of_disk(world: Wo
     assert world.engine.start_due_run(DefinitionId(UUID(definition))) is None
 
 
+def test_a_run_that_is_wanted_stays_so_while_a_list_waits_for_its_columns(world: World, mail: Mail):
+    definition = world.live()
+    world.run(definition)
+    world.metastore("update syncbridge.sync_definitions set next_run_at = now() + interval '1 day'")
+    world.metastore("update syncbridge.sync_targets set provisioned_at = null")
+    answer = world.call("POST", f"/ops/sync/{definition}/backfill", {"keys": [["4"]]}, expect=202)
+    assert answer["run"]["starts"] == "WAITS"
+    assert "provision" in answer["run"]["why"]
+    assert world.engine.start_due_runs() == []
+    world.post(f"/sync-definitions/{definition}/provision")
+    assert types(world.engine.start_due_runs()) == [RunType.PUSH]
+
+
 def test_queues_are_shown_with_what_failed_in_them_and_what_to_do(world: World, mail: Mail):
     quiet = {"waiting": 0, "failed": 0, "parked": 0, "dropped": 0, "what_to_do": None}
     changes, notices = world.get("/ops/queues")

@@ -150,11 +150,6 @@ class DefinitionStore:
     def due(self, now: datetime) -> Sequence[DefinitionRecord]:
         return self._read(SQL["columns"] + SQL["due"], {"now": now})
 
-    def set_next_run(self, definition: DefinitionId, *, was: datetime | None, wanted: bool, next_run: datetime) -> bool:
-        with self._metastore.connection() as connection:
-            values = {"id": definition, "was": was, "wanted": wanted, "next_run": next_run}
-            return connection.execute(SQL["set_next_run"], values).rowcount == 1
-
     def want_run(self, definition: DefinitionId) -> None:
         with self._metastore.connection() as connection:
             connection.execute(SQL["want_run"], {"id": definition})

@@ -1,7 +1,7 @@
 """Runs: one under way per definition and kind, with their counts, notes and failures."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import TupleRow
@@ -46,6 +46,31 @@ class RunStore:
             if rows:  # else the other one has just ended: try again
                 return _active(rows[0]), created
 
+    def start_due(
+        self,
+        definition: DefinitionId,
+        *,
+        was: datetime | None,
+        wanted: bool,
+        next_run: datetime,
+        trigger: str,
+        requested_by: str,
+        run_id: RunId,
+    ) -> ActiveRun | None:
+        """The scheduled run of an active definition that is due, or wanted: its next one is due at `next_run`. `was`,
+        `wanted`: as they were read. None: somebody else has moved it, or wants one meanwhile, or one is under way; then it
+        stays wanted."""
+        values = {
+            "run": run_id,
+            "definition": definition,
+            "was": was,
+            "wanted": wanted,
+            "next_run": next_run,
+            "trigger": trigger,
+            "requested_by": requested_by,
+        }
+        return self._started("start_due", RunType.PUSH, values)
+
     def start_noticed(
         self, definition: DefinitionId, run_type: RunType, *, trigger: str, requested_by: str, run_id: RunId
     ) -> ActiveRun | None:
@@ -57,10 +82,14 @@ class RunStore:
             "trigger": trigger,
             "requested_by": requested_by,
         }
+        return self._started("start_noticed", run_type, values)
+
+    def _started(self, name: str, run_type: RunType, values: Mapping[str, Any]) -> ActiveRun | None:
         with self._metastore.connection() as connection:
-            if connection.execute(SQL["start_noticed"], values).rowcount != 1:
+            if connection.execute(SQL[name], values).rowcount != 1:
                 return None
-        return ActiveRun(id=run_id, definition=definition, type=run_type, queued=True, orchestration_id=None)
+        run, definition = values["run"], values["definition"]
+        return ActiveRun(id=run, definition=definition, type=run_type, queued=True, orchestration_id=None)
 
     def begin(self, run: RunId, *, orchestration: str) -> bool:
         """False: the run has ended, or there is none."""

@@ -13,6 +13,7 @@ from shared.adapters.metastore.catalog import ConnectionStore, InstanceStore
 from shared.adapters.metastore.definitions import DefinitionStore
 from shared.adapters.metastore.discovery import InventoryStore, PlanStore, SnapshotStore
 from shared.adapters.metastore.pool import Metastore
+from shared.adapters.metastore.runs import RunStore
 from shared.control_ports import Plan
 from shared.core.catalog import (
     Checked,
@@ -28,8 +29,9 @@ from shared.core.catalog import (
 from shared.core.definition import DefinitionState, Direction, FieldKind, FieldMapping
 from shared.core.draft import DraftDefinition, DraftField
 from shared.core.errors import Conflicting, NotFound
-from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, SiteId
+from shared.core.ids import ConnectionId, DefinitionId, FieldNo, InstanceId, ListId, RunId, SiteId
 from shared.core.record import DefinitionRecord, TargetRecord, terms_of_record
+from shared.core.runs import RunStatus
 from shared.core.snapshot import Constraint, ConstraintKind, Index, RowSecurity, TableSnapshot
 from shared.core.source import KeyStrategy, RelationKind, SourceColumn, SourceKey, SourceType, TableRef
 
@@ -215,8 +217,23 @@ def test_one_of_two_ticks_takes_what_is_due(store: Metastore, record: Definition
     stores.set_state(record.id, was=DefinitionState.DRAFT, state=DefinitionState.ACTIVE, reason=None, actor="me")
     assert [record.id] == [found.id for found in stores.due(now)]
     later = now + timedelta(minutes=5)
-    assert stores.set_next_run(record.id, was=None, wanted=False, next_run=later)
-    assert not stores.set_next_run(record.id, was=None, wanted=False, next_run=now)
+    runs = RunStore(store)
+
+    def taken(*, was: datetime | None, wanted: bool = False, next_run: datetime = later) -> bool:
+        ours = {"trigger": "SCHEDULE", "requested_by": "schedule", "run_id": RunId(uuid4())}
+        return runs.start_due(record.id, was=was, wanted=wanted, next_run=next_run, **ours) is not None
+
+    assert taken(was=None)
+    assert not taken(was=None, next_run=now)
+    assert not stores.due(now)
+    [run] = runs.unfinished()
+    assert run.definition == record.id
+    stores.want_run(record.id)
+    assert not taken(was=later), "somebody wants one meanwhile"
+    assert not taken(was=later, wanted=True), "one is under way"
+    assert [record.id] == [found.id for found in stores.due(now)]
+    runs.finish(run.id, RunStatus.COMPLETED, code=None, message=None)
+    assert taken(was=later, wanted=True)
     assert not stores.due(now)
 
 

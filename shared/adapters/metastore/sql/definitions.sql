@@ -111,11 +111,6 @@ update syncbridge.sync_definitions
 -- A deleted definition's list may be another's.
 update syncbridge.sync_targets set is_active = false where sync_def_id = %(id)s
 
--- set_next_run --
--- Only one of several ticks moves a definition on.
-update syncbridge.sync_definitions set next_run_at = %(next_run)s, run_wanted = false
- where id = %(id)s and next_run_at is not distinct from %(was)s and run_wanted = %(wanted)s
-
 -- want_run --
 -- A person waits for the next run.
 update syncbridge.sync_definitions set run_wanted = true where id = %(id)s

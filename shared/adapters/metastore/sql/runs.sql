@@ -30,6 +30,21 @@ insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, re
 values (%(run)s::uuid, %(definition)s::uuid, %(type)s::text, 'QUEUED', %(trigger)s::text, %(requested_by)s::text)
 on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
 
+-- start_due --
+-- The scheduled run of a definition, which one of several ticks moves on, in one statement: whoever dies over it has done
+-- both, or neither. While a run is under way there is none, and what a person wants stays wanted: it may be past that.
+with moved as (
+    update syncbridge.sync_definitions d
+       set next_run_at = %(next_run)s::timestamptz,
+           run_wanted = d.run_wanted and exists (select from syncbridge.sync_runs r
+                                                  where r.sync_def_id = d.id and r.run_type = 'PUSH' and r.status in ('QUEUED', 'RUNNING'))
+     where d.id = %(definition)s::uuid and d.state = 'ACTIVE' and d.next_run_at is not distinct from %(was)s::timestamptz
+       and d.run_wanted = %(wanted)s
+    returning d.id)
+insert into syncbridge.sync_runs (id, sync_def_id, run_type, status, trigger, requested_by)
+select %(run)s::uuid, moved.id, 'PUSH', 'QUEUED', %(trigger)s::text, %(requested_by)s::text from moved
+on conflict (sync_def_id, run_type) where status in ('QUEUED', 'RUNNING') do nothing
+
 -- start_noticed --
 -- A new run for notices that no run has taken in, unless one is under way. The lock lets a run that begins take them first. A
 -- first reading, of the whole list, waits for a push: every row that it creates would have to be looked at again.
