@@ -18,6 +18,7 @@ from infra.local.postgres import start
 from shared.core.replication import lsn_text
 from shared.core.slots import Phase
 from tests.api.world import PASSWORD, THINGS, World
+from tests.fixtures.crashing import started_again
 from tests.streams.processes import Processes
 from tests.streams.world import SECONDS, later, until
 
@@ -161,7 +162,7 @@ class OwnSource:
         self.live.messages()
 
     def start_again(self) -> None:
-        self.server = start(self.server.base, port=self.server.port, password=self.server.password)
+        self.server = started_again(self.server)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from shared.adapters.postgres.replication import open_feed
+from shared.adapters.postgres.replication import Stream, open_feed
 from shared.adapters.postgres.slots import SlotAdmin
 from shared.core.changes import Operation
 from shared.core.definition import SourceSpec
@@ -44,7 +44,15 @@ class Slot:
         try:
             yield opened
         finally:
+            reader = opened._connection.backend_pid if isinstance(opened, Stream) else None
             opened.close()
+            self._until_gone(reader)
+
+    def _until_gone(self, reader: int | None) -> None:
+        """The server notices only after a while that a reader has gone; until then the slot is busy."""
+        reads = "select from pg_replication_slots where active_pid = %s"
+        while self.source.admin.execute(reads, [reader]).fetchone() is not None:
+            pass
 
     def state(self):
         found = self.admin.slot(self.name)

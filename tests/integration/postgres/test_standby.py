@@ -33,7 +33,7 @@ class Pair:
             until(lambda: standby.execute("select pg_last_wal_replay_lsn() >= %s", [target]).fetchone() == (True,))
 
 
-def until(done: Callable[[], bool], seconds: float = 20) -> None:
+def until(done: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -88,6 +88,7 @@ def test_where_a_lock_cannot_be_skipped_ours_is_given_up_before_anybody_looks_fo
     looks for the circle and is ended. It is never the user, because we do not wait for so long."""
     here = desk("t")
     user = users[0]
+    user.execute("set deadlock_timeout = '30s'")  # ours goes by the server's second: there is room for a busy machine
     user.execute("insert into t values (9, 'theirs', 'taken')")
     transaction = here.begin()
     with ThreadPoolExecutor(2) as pool:
@@ -148,12 +149,12 @@ def test_as_many_transactions_as_the_pool_has_connections_can_begin_at_once(
 
 
 def test_a_worker_that_stands_still_loses_its_transaction_and_the_users_get_their_rows(table: Source, desk: Opening):
-    here = desk("t", limits=WriteLimits(idle=timedelta(milliseconds=500)))
+    here = desk("t", limits=WriteLimits(idle=timedelta(seconds=2)))
     change = here.update("1", a="mine")
     transaction = here.begin()
     transaction.apply([change])
     # Waits for the row, and gets it: the server has ended the transaction.
-    table.run("set lock_timeout = '5s'")
+    table.run("set lock_timeout = '60s'")
     table.run("update t set a = 'theirs' where id = 1")
     with pytest.raises(Doubt):
         transaction.commit()
@@ -167,7 +168,7 @@ def test_a_row_behind_a_slow_trigger_is_refused_as_such_and_holds_up_no_other(ta
         "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$",
         "create trigger slow before update on t for each row when (old.id = 2) execute function slow()",
     )
-    here = desk("t", limits=WriteLimits(statement=timedelta(milliseconds=300)))
+    here = desk("t", limits=WriteLimits(statement=timedelta(seconds=1)))
     for changes in ([here.update("2", a="mine")], [here.update("1", a="mine"), here.update("2", a="mine")]):
         with pytest.raises(RowRejected) as refused:
             here.apply(*changes)
