@@ -131,7 +131,7 @@ def patch(
         if policy.flows[no] is Flow.TO_ROW:
             _strictly(by_no[no], work)
     sent = patch_fields(((by_no[no], work.row_values[no].canonical) for no in sorted(fields)), target.zone)
-    if lacks_key(work):
+    if work.lacks_key:
         sent = {target.key_column: sync_key(IdentityHash(work.key)), **sent}
     intent = Intent(
         op=op,
@@ -150,11 +150,6 @@ def patch(
         conflicts=records(work, definition, op, conflicts, winner=Side.ROW),
         adopted=adopted,
     )
-
-
-def lacks_key(work: Work) -> bool:
-    """Whether the item, as read, does not say whose it is."""
-    return work.item is not None and work.item.sync_key != sync_key(IdentityHash(work.key))
 
 
 def delete(work: Work, definition: SyncDefinition, op: UUID, at: Moment, conflicts: tuple[FieldConflict, ...]) -> Act:

@@ -44,7 +44,8 @@ def decide(work: Work, definition: SyncDefinition, policy: Policy) -> Decision:
         item_kept=_item_kept(work, definition),
         ours=_ours(work),
         item_deleted_by_us=any(intent.kind is IntentKind.DELETE_ITEM for intent in work.doubts),
-        created_by_us=any(intent.kind in (IntentKind.CREATE_ITEM, IntentKind.PATCH_ITEM) for intent in work.doubts),
+        created_by_us=(work.creates and not work.lacks_key)
+        or any(intent.kind is IntentKind.PATCH_ITEM for intent in work.doubts),
         row_time=source_time(work, definition),
         item_time=work.item.modified if work.item is not None else None,
         item_time_is_ours=work.item is not None and work.known is not None and work.item.etag == work.known.etag,
@@ -111,8 +112,8 @@ def _item_digests(work: Work) -> Mapping[FieldNo, Digest] | None:
 def _ours(work: Work) -> Mapping[FieldNo, frozenset[Digest]]:
     """What a write of ours without an answer may have left in the item.
 
-    A write whose guard is the eTag that stands has not landed. A PATCH speaks for its own item only, a create only for
-    fields that have no base yet.
+    A write whose guard is the eTag that stands has not landed. A PATCH speaks for its own item only, a create for an item
+    with the row's key, and only for fields that have no base yet.
     """
     found: dict[FieldNo, set[Digest]] = {}
     for intent in work.doubts:
@@ -120,7 +121,7 @@ def _ours(work: Work) -> Mapping[FieldNo, frozenset[Digest]]:
             continue
         for no, digest in intent.digests.items():
             speaks = (intent.kind is IntentKind.PATCH_ITEM and intent.item_id == work.item.id) or (
-                intent.kind is IntentKind.CREATE_ITEM and no not in (work.base or {})
+                intent.kind is IntentKind.CREATE_ITEM and no not in (work.base or {}) and not work.lacks_key
             )
             if speaks:
                 found.setdefault(no, set()).add(digest)

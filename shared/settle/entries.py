@@ -86,6 +86,26 @@ def haunted(work: Work, definition: SyncDefinition, intent: Intent) -> LedgerEnt
     )
 
 
+def handed_over(work: Work) -> LedgerEntry:
+    """The item that a create of ours has made is the row's from now on, and not the one that a person brought back
+    meanwhile: it has the row's key, and no other item can get it. Nothing was agreed about it but what the create has sent.
+    Where the row was gone and the former item was to stand for a new one, that has to wait until the late one is gone."""
+    assert work.known is not None  # noqa: S101  a create is on record
+    assert work.made is not None  # noqa: S101  the caller has found it
+    landed = {intent.op for intent in work.landed}
+    return replace(
+        work.known,
+        state=EntryState.TOMBSTONE if work.state is EntryState.BOUND else EntryState.CREATING,
+        item_id=work.made.id,
+        etag=None,
+        stamp=None,
+        base=None,
+        content_hash=None,
+        intents=tuple(intent for intent in work.doubts if intent.op not in landed),
+        mapping_fingerprint=None,
+    )
+
+
 def _standing(work: Work) -> tuple[ItemId | None, ETag | None]:
     """The item as read, else as the ledger has it."""
     if work.item is not None:

@@ -33,7 +33,6 @@ from shared.settle.acts import (
     delete,
     delete_row,
     insert_row,
-    lacks_key,
     patch,
     restore_row,
     update_row,
@@ -175,7 +174,7 @@ def _hides_edits(page: PageState) -> bool:
 
 
 def _wants_key(page: PageState, work: Work) -> bool:
-    return page.policy.writes_items and lacks_key(work)
+    return page.policy.writes_items and work.lacks_key
 
 
 def _equal(page: PageState, work: Work, *, adopted: bool) -> None:
@@ -187,7 +186,7 @@ def _equal(page: PageState, work: Work, *, adopted: bool) -> None:
 
 
 def _insert(page: PageState, work: Work, decision: InsertTheRow, judged: Judged) -> None:
-    if work.base is None and lacks_key(work) and key_differs(work, page.definition):
+    if work.base is None and work.lacks_key and key_differs(work, page.definition):
         # A person corrected the key before the row was made: the item stands for another row, or for a new one. One that
         # was a row's before, and says so, stays that row's: the key in its column goes back.
         item_id, _ = item_of(work)

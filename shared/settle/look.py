@@ -95,7 +95,8 @@ def resting(item: Item, quiet: timedelta, now: datetime) -> timedelta | None:
 def look(
     lists: ListStore, target: TargetList, works: Sequence[Work]
 ) -> tuple[list[Work], list[Unread], Stopped | None]:
-    """Reads the items of `works`: by id where one is known, else by sync key.
+    """Reads the items of `works`: by id where one is known, else by sync key; by both where a create of ours may have made
+    another one than is known, and the known one does not say whose it is.
 
     Returns the works whose item could not be read, with what was said about waiting, and what stops the definition.
     Works that were read have `item_read` set.
@@ -119,6 +120,8 @@ def look(
                     probes.append(work)
                 case Looked(item=item):
                     _take(work, item)
+                    if work.creates and work.lacks_key:
+                        probes.append(work)
     if probes:
         by_key = {sync_key(IdentityHash(work.key)): work for work in probes}
         for key, answer in lists.find(target, list(by_key)).items():
@@ -127,11 +130,24 @@ def look(
                 case Stopped():
                     return [], [], answer
                 case Unread():
+                    work.item_read = False
                     unread.append(work)
                     said.append(answer)
                 case Looked(item=item):
-                    _take(work, item)
+                    _found(work, item)
     return unread, said, None
+
+
+def _found(work: Work, item: Item | None) -> None:
+    """By the row's key. A create that gets no answer may land after a person has brought the former item back: that one is
+    found by its id, and does not have the key if it never got it, or has another one since. Of a row that is gone the item
+    that has the key is looked at first: nobody has to stand for it."""
+    known = work.known.item_id if work.known is not None else None
+    another = item is not None and known is not None and item.id != known
+    if another and work.creates and work.state is not EntryState.TOMBSTONE:
+        work.made = item
+    if not work.item_read or (another and work.state is EntryState.TOMBSTONE):
+        _take(work, item)
 
 
 def _take(work: Work, item: Item | None) -> None:

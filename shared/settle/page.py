@@ -137,7 +137,7 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
     try:
         unread, said, stopped = look(page.tools.lists, target, unseen)
         without_namesakes(page, unseen)
-        unclear = [] if stopped is not None else _learn(page, works)
+        unclear = [] if stopped is not None else _learn(page, [work for work in works if work.made is None])
     except (SafetyStop, ConfigurationError) as stop:
         page.hold = hold_for(stop)
         return frozenset()
@@ -145,6 +145,9 @@ def _look(page: PageState, works: Sequence[Work]) -> Generator[Boundary, None, f
         page.hold = hold_for(stopped.error)
         return frozenset()
     yield Boundary.ITEMS_READ
+    for work in works:
+        if work.made is not None and work.item_read:
+            page.hand_over(work)
     waits = [answer.retry_after for answer in said if answer.retry_after is not None]
     for work in unread:
         page.later(work, timedelta(seconds=max(waits, default=5.0)), Reason.DOUBT)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from shared.core.backlog import Claim, Claimed, Mark, Reason
+from shared.core.backlog import Claim, Claimed, Lane, Mark, Reason
 from shared.core.backoff import retry_delay
 from shared.core.boundaries import Boundary
-from shared.core.ids import Identity, identity_hash
+from shared.core.ids import Identity, ItemSubject, identity_hash
 from shared.core.ledger import LedgerEntry
 from shared.core.reconcile import policy_of
 from shared.core.runs import RunCounts, WatermarkCursor
 from shared.ports import Confirmation, HoldRequest, Parking
-from shared.settle.entries import Moment, confirmation, decided, progressed
+from shared.settle.entries import Moment, confirmation, decided, handed_over, progressed
 from shared.settle.job import Job, PageResult, Tools
 from shared.settle.work import Work
 
@@ -89,6 +89,16 @@ class PageState:
         reasons = frozenset() if reason is None else frozenset({reason})
         delayed = Confirmation(claimed=work.claimed, due_in=due_in, add_reasons=reasons)
         self._unsettled(work, delayed, RunCounts(delayed=1))
+
+    def hand_over(self, work: Work) -> None:
+        """Another item than the ledger's is the row's. Before anything is written for it the ledger says so, and the former
+        item becomes a subject of its own, in one transaction: what is told of that item is told of the row until then."""
+        assert work.known is not None  # noqa: S101  a create is on record
+        assert work.known.item_id is not None  # noqa: S101  there is a former item
+        subject = ItemSubject(list_id=self.definition.target.list_id, item_id=work.known.item_id)
+        former = Mark(subject=subject, reasons=frozenset({Reason.ITEM}), lane=Lane.PUSH)
+        due = Confirmation(claimed=work.claimed, due_in=timedelta(0), marks=(former,))
+        self._unsettled(work, due, RunCounts(delayed=1), handed_over(work))
 
     def _unsettled(
         self, work: Work, conclusion: Confirmation, counts: RunCounts, entry: LedgerEntry | None = None

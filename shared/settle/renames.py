@@ -53,11 +53,11 @@ def follow_renames(page: PageState) -> Steps:
 def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
     """An item that was found by its key and stands for another row is not this one's. A row that is there waits until the
     item has its own key; for one that is gone there is no item."""
-    found: dict[ItemId, Work] = {
-        work.item.id: work
-        for work in works
-        if work.item is not None and (work.known is None or work.known.item_id != work.item.id)
-    }
+    found: dict[ItemId, Work] = {}
+    for work in works:
+        item = work.made or work.item
+        if item is not None and (work.known is None or work.known.item_id != item.id):
+            found[item.id] = work
     if not found:
         return
     bound = page.tools.ledger.by_items(page.definition.id, page.definition.target.list_id, list(found))
@@ -65,7 +65,9 @@ def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
         work = found[item_id]
         if entry.identity == work.identity:
             continue
-        work.item = None
+        work.made = None
+        if work.item is not None and work.item.id == item_id:
+            work.item = None
         if work.row is not None:
             work.item_read = False
             kept = entry.state is EntryState.SETTLED and entry.stamp is None and entry.mapping_fingerprint is not None

@@ -13,7 +13,7 @@ from shared.core.definition import FieldMapping, ForeignPolicy, SyncDefinition
 from shared.core.errors import RowRejected
 from shared.core.ids import Identity, IdentityHash, ItemId, ItemSubject, RowSubject
 from shared.core.items import Item, Looked, Stopped, Unread
-from shared.core.ledger import EntryState, LedgerEntry
+from shared.core.ledger import EntryState, IntentKind, LedgerEntry
 from shared.core.naming import CHECK_KEY
 from shared.core.values import from_item, to_row
 from shared.ports import Binding, Confirmation, Parking, RowWriter
@@ -98,7 +98,7 @@ def _known_by_key(
         elif entry is None:
             nobodys[item_id] = item
         elif entry.item_id not in (None, item_id) and entry.state is not EntryState.TOMBSTONE:
-            yield _second_item(claimed[item_id])
+            yield _late(page, claimed[item_id], entry, item) or _second_item(claimed[item_id])
         else:
             yield Confirmation(claimed=claimed[item_id], marks=(_row_mark(claimed[item_id], entry, item),))
     policy = page.policy
@@ -218,6 +218,16 @@ SECOND_ITEM = Parking(
     message="a second item carries the key of a row that already has one; it is never pushed or pulled",
     retry_in=timedelta(hours=1),
 )
+
+
+def _late(page: PageState, claimed: Claimed, entry: LedgerEntry, item: Item) -> Confirmation | None:
+    """An item that a create of the row's may have made, whose answer was lost: the row's own look tells whose it is."""
+    creates = [i.expires_at for i in entry.intents if i.kind is IntentKind.CREATE_ITEM]
+    left = max(creates, default=page.at().now) - page.at().now
+    if left <= timedelta(0):
+        return None
+    due, mark = left + timedelta(seconds=1), _row_mark(claimed, entry, item)
+    return Confirmation(claimed=claimed, remove_mark=False, due_in=due, marks=(mark,))
 
 
 def _second_item(claimed: Claimed) -> Confirmation:

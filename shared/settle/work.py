@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from shared.core.backlog import Claimed
-from shared.core.ids import Digest, FieldNo, Identity, RowSubject, RowVersion
+from shared.core.ids import Digest, FieldNo, Identity, IdentityHash, RowSubject, RowVersion, sync_key
 from shared.core.items import Item
-from shared.core.ledger import EntryState, Intent, LedgerEntry, Provenance
+from shared.core.ledger import EntryState, Intent, IntentKind, LedgerEntry, Provenance
 from shared.core.mapping import Value
 from shared.core.runs import RunCounts
 from shared.core.source import Row
@@ -37,6 +37,8 @@ class Work:
     item_values: Values = field(default_factory=dict)
     unedited: frozenset[FieldNo] = frozenset()
     """Fields in which the item has nobody's edit, by the last decision."""
+    made: Item | None = None
+    """The item that has the row's key, where the ledger has another one: a create of ours, whose answer was lost, made it."""
     observed: bool = False
     """A capture's reading was used: once, for after a definite no only a look tells."""
     base: Mapping[FieldNo, Digest] | None = None
@@ -73,12 +75,22 @@ class Work:
         return self.claimed.subject.key
 
     @property
+    def creates(self) -> bool:
+        """Whether a create of ours is on record of which nobody knows what became of it."""
+        return any(intent.kind is IntentKind.CREATE_ITEM for intent in self.doubts)
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether the item, as read, does not say whose it is."""
+        return self.item is not None and self.item.sync_key != sync_key(IdentityHash(self.key))
+
+    @property
     def open_wishes(self) -> tuple[Wish, ...]:
         return tuple(w for w in self.wishes if w.conflict not in self.met and w.conflict not in self.refused)
 
     def again(self) -> None:
         """Forget this round's readings: what was read has moved."""
-        self.look, self.row, self.item, self.item_read = True, None, None, False
+        self.look, self.row, self.item, self.item_read, self.made = True, None, None, False, None
         self.row_values, self.item_values = {}, {}
 
     def took_effect(self, intent: Intent) -> None:

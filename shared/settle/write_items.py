@@ -85,10 +85,10 @@ def answered(page: PageState, act: Act, outcome: Outcome, again: list[Work]) -> 
             work.void(intent)
             work.again()
             again.append(work)
-        case Duplicate() if isinstance(act.write, CreateItem) and work.duplicates == 0:
+        case Duplicate() if work.duplicates == 0 and (isinstance(act.write, CreateItem) or work.creates):
             work.void(intent)
             work.again()
-            work.probe, work.duplicates = True, 1
+            work.probe, work.duplicates = isinstance(act.write, CreateItem), 1
             again.append(work)
         case Duplicate():
             work.void(intent)

@@ -24,7 +24,7 @@ from shared.core.reconcile import (
     Policy,
 )
 from shared.ports import ListStore
-from shared.settle.acts import insert_row, lacks_key, update_row
+from shared.settle.acts import insert_row, update_row
 from shared.settle.decide import decide
 from shared.settle.work import Work
 
@@ -109,7 +109,7 @@ class Tally:
                 return ("unchanged",)
 
     def _wants_key(self, work: Work) -> bool:
-        return self.policy.writes_items and lacks_key(work)
+        return self.policy.writes_items and work.lacks_key
 
     def _sample(self, kind: str, work: Work, decision: Decision) -> None:
         if len(self.samples.get(kind, [])) >= SAMPLES:

@@ -194,6 +194,9 @@ class _Planner:
             if stopped is not None:
                 raise stopped.error
             self.not_looked_at += sum(not work.item_read for work in may)
+            for work in may:
+                if work.made is not None:
+                    work.item, work.base = work.made, None
 
     def _strays(self, items: Mapping[ItemId, Item | None]) -> None:
         """Items that are not tied to a row: another row's, nobody's, or a row to be."""
