@@ -89,8 +89,8 @@ class Definitions(Protocol):
 
     def list(self, *, deleted: bool = False) -> Sequence[DefinitionRecord]: ...
 
-    def save(self, record: DefinitionRecord, *, actor: str) -> DefinitionRecord:
-        """`record.version` is the version it was made from; answers with the new one."""
+    def save(self, record: DefinitionRecord, *, actor: str, wants_run: bool = False) -> DefinitionRecord:
+        """`record.version` is the version it was made from; answers with the new one. `wants_run`: see want_run."""
 
     def set_state(
         self, definition: DefinitionId, *, was: DefinitionState, state: DefinitionState, reason: str | None, actor: str

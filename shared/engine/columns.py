@@ -16,14 +16,15 @@ class Columns(Parts):
     """Level-triggered: whoever looks makes the definition's paused fields what the catalog says."""
 
     def look_at_columns(self, record: DefinitionRecord, *, seen_by: str, scans: bool = False) -> Looked:
-        """Where a field goes on the scheduled run is wanted, to find what changed in it meanwhile; `scans`: whoever looks
-        sees to that. Raises what the source raises; NotFound where the whole table is gone."""
+        """`scans`: whoever looks reads the whole table next. Raises what the source raises; NotFound where the whole table is
+        gone."""
         looked = columns.look_at_columns(
             record,
             source=self.sources.admin(self.instance_of(record)),
             definitions=self.stores.definitions,
             at=self.clock.now(),
             seen_by=seen_by,
+            scans=scans,
         )
         if looked.record.version != record.version:
             paused = [mapping.source.name for mapping in looked.record.fields if mapping.paused is not None]
@@ -31,8 +32,6 @@ class Columns(Parts):
                 "the fields that are paused are others now",
                 extra={"action": "fields_paused", "definition": str(record.id), "columns": paused},
             )
-        if looked.resumed and not scans:
-            self.stores.definitions.want_run(record.id)
         return looked
 
     def changed_since(self, record: DefinitionRecord, error: SyncError, *, seen_by: str) -> bool:

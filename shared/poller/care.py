@@ -187,11 +187,11 @@ class Care:
 
     def _compare(self, concerned: Mapping[DefinitionId, SourceSpec], watching: Watching) -> None:
         """A description is a hint, and may be old: the catalog says what is. Fields pause before the changes go on their
-        way; of those that go on again, a scan finds what changed meanwhile."""
+        way; of those that go on again, a scan finds what changed meanwhile: it is wanted already, should this process die."""
         for definition, spec in concerned.items():
             record = self._engine.stores.definitions.get(definition)
             try:
-                looked = self._engine.look_at_columns(record, seen_by=BY_STREAM, scans=True)
+                looked = self._engine.look_at_columns(record, seen_by=BY_STREAM)
             except NotFound:
                 self._open(definition, drifted(spec.table, ("the table is gone, or has another name now",)))
                 continue

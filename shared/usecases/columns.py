@@ -26,9 +26,17 @@ class Looked:
 
 
 def look_at_columns(
-    record: DefinitionRecord, *, source: SourceAdmin, definitions: Definitions, at: datetime, seen_by: str
+    record: DefinitionRecord,
+    *,
+    source: SourceAdmin,
+    definitions: Definitions,
+    at: datetime,
+    seen_by: str,
+    scans: bool = False,
 ) -> Looked:
-    """Pauses the fields whose columns are not what they were, and lets those go on whose columns are as they were again.
+    """Pauses the fields whose columns are not what they were, and lets those go on whose columns are as they were again:
+    then the scheduled run is wanted, in the same transaction, to find what changed in them meanwhile. `scans`: whoever looks
+    reads the whole table next.
 
     Raises what the source raises; NotFound where the whole table is gone."""
     drift = drift_of(record, source.introspect(record.table))
@@ -38,10 +46,11 @@ def look_at_columns(
     if wanted == record:
         return Looked(record=record)
     try:
-        saved = definitions.save(wanted, actor=f"columns compared by a {seen_by}")
+        resumed = bool(_paused(record) - _paused(wanted))
+        saved = definitions.save(wanted, actor=f"columns compared by a {seen_by}", wants_run=resumed and not scans)
     except Conflicting:  # somebody else was faster, with this or with another change: whoever looks next sees the rest
         return Looked(record=definitions.get(record.id))
-    return Looked(record=saved, resumed=bool(_paused(record) - _paused(saved)))
+    return Looked(record=saved, resumed=resumed)
 
 
 def resume(
@@ -76,7 +85,8 @@ def resume(
     if anew is not None:
         fields = tuple(replace(m, source=anew, paused=None) if m.no == no else m for m in record.fields)
         record = renumbered(replace(record, fields=fields), {no})
-    return definitions.save(adjusted(record, drift_of(record, now), at=at, seen_by=actor), actor=actor)
+    going_on = adjusted(record, drift_of(record, now), at=at, seen_by=actor)
+    return definitions.save(going_on, actor=actor, wants_run=True)
 
 
 def _paused(record: DefinitionRecord) -> set[FieldNo]:

@@ -4,6 +4,7 @@ import pytest
 
 from shared.core.definition import ConflictPolicy, GuardSettings
 from shared.core.errors import Conflicting
+from shared.usecases.columns import BY_STREAM, look_at_columns
 from tests.scenarios.case import Case, Maker
 from tests.scenarios.staff import AGE, CITY, KEY, NAME
 
@@ -137,6 +138,23 @@ def test_fields_that_are_all_made_anew_stop_the_definition_and_empty_nothing_onc
     ]
     assert (case.paused(), case.conflicts(), case.holds()) == ({}, [], {})
     case.quiet()
+    case.golden()
+
+
+def test_a_field_that_goes_on_wants_the_scheduled_run_whoever_dies_over_it(staffed: Case):
+    case = staffed
+    case.owner("alter table public.staff rename column city to town")
+    case.pull()
+    assert not case.record.run_wanted
+    case.sql("update public.staff set town = 'Nice' where id = 1")
+    case.owner("alter table public.staff rename column town to city")
+    saved = look_at_columns(
+        case.record, source=case.admin, definitions=case.engine.stores.definitions, at=case.time(), seen_by=BY_STREAM
+    )
+    assert (saved.resumed, saved.record.run_wanted, case.paused()) == (True, True, {})
+    [run] = case.engine.start_due_runs()
+    case.drive(run)
+    assert case.agreed()["1"]["city"] == "Nice"
     case.golden()
 
 

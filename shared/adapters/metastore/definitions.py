@@ -83,10 +83,11 @@ class DefinitionStore:
     def list(self, *, deleted: bool = False) -> Sequence[DefinitionRecord]:
         return self._read(SQL["columns"] + SQL["all"], {"deleted": deleted})
 
-    def save(self, record: DefinitionRecord, *, actor: str) -> DefinitionRecord:
+    def save(self, record: DefinitionRecord, *, actor: str, wants_run: bool = False) -> DefinitionRecord:
         def work(connection: psycopg.Connection[TupleRow]) -> None:
             try:
-                saved = connection.execute(SQL["save"], _written(record) | {"version": record.version}).rowcount
+                values = _written(record) | {"version": record.version, "wants_run": wants_run}
+                saved = connection.execute(SQL["save"], values).rowcount
                 if saved != 1:
                     raise Conflicting(f"definition {record.name!r} was changed by somebody else: read it again")
                 connection.execute(

@@ -59,7 +59,8 @@ insert into syncbridge.sync_targets (sync_def_id, connection_id, site_id, list_n
 -- A new version, if the definition still is at the one that it was made from.
 update syncbridge.sync_definitions
    set version = version + 1, source_relation = %(relation)s, draft = %(draft)s::jsonb, resolved = %(resolved)s::jsonb,
-       agreed_scope_fingerprint = %(agreed)s, agreed_terms = %(terms)s::jsonb, next_field_no = %(next_field_no)s, updated_at = clock_timestamp()
+       agreed_scope_fingerprint = %(agreed)s, agreed_terms = %(terms)s::jsonb, next_field_no = %(next_field_no)s, updated_at = clock_timestamp(),
+       run_wanted = run_wanted or %(wants_run)s
  where id = %(id)s and version = %(version)s and state <> 'DELETED'
 
 -- save_target --
