@@ -23,6 +23,9 @@ class Backlog(Protocol):
     def still_held(self, definition: DefinitionId, token: ClaimToken, subjects: Sequence[Claimed]) -> frozenset[bytes]:
         """Keys of those subjects whose claim is still ours and has not run out."""
 
+    def set_aside(self, definition: DefinitionId, keys: Sequence[bytes]) -> frozenset[bytes]:
+        """Keys of those subjects that are parked, or wait for a person: nothing is done about them for now."""
+
     def release(
         self,
         definition: DefinitionId,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from shared.core.backlog import SCAN_LIKE, Reason
 from shared.core.boundaries import Boundary
 from shared.core.errors import RowsHidden
-from shared.core.ids import ItemId, RowSubject
+from shared.core.ids import ItemId, RowSubject, identity_hash
 from shared.core.ledger import EntryState
 from shared.settle.holds import hold_for
 from shared.settle.page_state import PageState, Steps
@@ -25,6 +25,10 @@ NAMESAKE = timedelta(seconds=5)
 KEPT_NAMESAKE = (
     "an item that stays in the list without its row, whose key had changed, still carries this row's key: delete that item,"
     " or bring its row back; this row gets an item of its own then"
+)
+WAITING_NAMESAKE = (
+    "the item of another row, whose key had changed, still carries this row's key, and that other row is set aside or waits"
+    " for a person: see to it first; this row gets an item of its own then"
 )
 
 
@@ -61,10 +65,11 @@ def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
     if not found:
         return
     bound = page.tools.ledger.by_items(page.definition.id, page.definition.target.list_id, list(found))
-    for item_id, entry in bound.items():
+    theirs = {item_id: entry for item_id, entry in bound.items() if entry.identity != found[item_id].identity}
+    keys = [identity_hash(entry.identity) for item_id, entry in theirs.items() if found[item_id].row is not None]
+    waiting = page.tools.backlog.set_aside(page.definition.id, keys) if keys else frozenset()
+    for item_id, entry in theirs.items():
         work = found[item_id]
-        if entry.identity == work.identity:
-            continue
         work.made = None
         if work.item is not None and work.item.id == item_id:
             work.item = None
@@ -73,5 +78,7 @@ def without_namesakes(page: PageState, works: Sequence[Work]) -> None:
             kept = entry.state is EntryState.SETTLED and entry.stamp is None and entry.mapping_fingerprint is not None
             if kept:  # nothing is written to it any more
                 page.park(work, "key_taken", KEPT_NAMESAKE)
+            elif identity_hash(entry.identity) in waiting:  # a person may take days
+                page.park(work, "key_taken", WAITING_NAMESAKE)
             else:
                 page.later(work, NAMESAKE, Reason.DOUBT)

@@ -92,6 +92,12 @@ class BacklogStore:
             rows = connection.execute(SQL["still_held"], parameters, binary=True).fetchall()
         return frozenset(bytes(key) for (key,) in rows)
 
+    def set_aside(self, definition: DefinitionId, keys: Sequence[bytes]) -> frozenset[bytes]:
+        parameters = {"definition": definition, "hashes": list(keys)}
+        with self._metastore.connection() as connection:
+            rows = connection.execute(SQL["set_aside"], parameters, binary=True).fetchall()
+        return frozenset(bytes(key) for (key,) in rows)
+
     def release(
         self,
         definition: DefinitionId,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.core.backlog import Lane, Mark, Reason
+from shared.adapters.metastore.holds import HoldStore
+from shared.core.backlog import Lane, Mark, Reason, SubjectState
 from shared.core.boundaries import Boundary
 from shared.core.definition import DeletePolicy
 from shared.core.ids import (
@@ -10,9 +11,9 @@ from shared.core.ids import (
     ItemSubject,
     identity_hash,
 )
-from shared.core.items import DeleteItem
+from shared.core.items import DeleteItem, Refused
 from shared.core.ledger import EntryState
-from tests.fakes.lists import lost_before
+from tests.fakes.lists import answering, lost_before
 from tests.settle.renames.keys import A, B, calm, item_ids, pushed, rename
 from tests.settle.two_way import natural, pull, two_way, values_of
 from tests.settle.world import World
@@ -134,3 +135,47 @@ def test_a_row_that_takes_the_former_key_of_an_item_that_stays_without_its_row_s
     assert item_ids(world)["A"] != item
     calm(world, items=1)
     world.close()
+
+
+def test_a_row_that_takes_the_former_key_while_a_person_is_asked_about_the_item_says_what_it_waits_for(metastore: str):
+    world = World(metastore, **two_way(row_deleted=DeletePolicy.APPROVE))
+    item = half_way(world)
+    world.source.delete("B")
+    world.wait(31)
+    world.push()
+    world.source.put("A", a="another row")
+    world.mark(A, Reason.STREAM)
+    world.settle()
+    assert {row[0]: (row[1], row[2]) for row in world.backlog_rows()} == {
+        A: ("PARKED", "key_taken"),
+        B: ("AWAITING_APPROVAL", "awaiting_approval"),
+    }
+    assert list(world.lists.items) == [item]
+    HoldStore(world.store).release_subjects(
+        world.definition.id, SubjectState.AWAITING_APPROVAL, None, approve=True, actor="me"
+    )
+    world.wait(4000)
+    world.settle()
+    assert item_ids(world).keys() == {"A"}
+    calm(world, items=1)
+    world.close()
+
+
+def test_a_row_that_takes_the_former_key_of_a_row_that_is_set_aside_says_what_it_waits_for(world: World):
+    item = half_way(world)
+    world.lists.script.append(answering(Refused(code="refused", message="the list refuses it")))
+    world.wait(31)
+    world.settle()
+    world.source.put("A", a="another row")
+    world.mark(A, Reason.STREAM)
+    world.settle()
+    assert {row[0]: (row[1], row[2]) for row in world.backlog_rows()} == {
+        A: ("PARKED", "key_taken"),
+        B: ("PARKED", "refused"),
+    }
+    world.wait(4000)
+    world.settle()
+    world.wait(4000)
+    world.settle()
+    assert item_ids(world)["B"] == item
+    calm(world, items=2)

@@ -131,6 +131,13 @@ select b.subject_hash
  where b.subject_hash = any(%(hashes)b::bytea[]) and b.claim = %(token)b::uuid and b.claimed_until > clock_timestamp()
    and b.sync_def_id = %(definition)b::uuid
 
+-- set_aside --
+-- Which of the subjects are parked, or wait for a person.
+select b.subject_hash
+  from syncbridge.sync_backlog b
+ where b.subject_hash = any(%(hashes)b::bytea[]) and b.state in ('PARKED', 'AWAITING_APPROVAL')
+   and b.sync_def_id = %(definition)b::uuid
+
 -- release --
 -- Gives claims back, at once or for later.
 with held as materialized (
