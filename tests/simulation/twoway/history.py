@@ -65,7 +65,9 @@ class History:
     taken: dict[str, int] = field(default_factory=dict)
     """Key of a row -> when the engine first wrote it, or said that it and an item agree: from then on it is an item's."""
     agreed_at: dict[int, int] = field(default_factory=dict)
-    """Item -> when the engine last said that it and a row agree."""
+    """Item -> when the engine last said that it and a row agree, or that it stays without its row."""
+    together_at: dict[int, int] = field(default_factory=dict)
+    """Item -> when the engine last said that it agrees with a row that is there, or asked a person about its row."""
     remarks: dict[int, str] = field(default_factory=dict)
     """Item -> what a person wrote into the column that nobody maps."""
 

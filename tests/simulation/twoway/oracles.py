@@ -155,10 +155,12 @@ def _may_be_alone(history: History, terms: Terms, view: View, item: Item) -> boo
 
 def _gone_row(history: History, terms: Terms, item: Item) -> Deletion | None:
     """The delete by which a row went. The last one; but one before it that lets the item stay, where nobody has agreed on the
-    two since the row was back, and where keys changed: an item that stays by itself may show a key that its row had before."""
+    two since the row was back, and where keys changed: an item that stays by itself may show a key that its row had before.
+    That an item stays without its row is no agreement on the two: a row that was back for a moment, between two looks, is one
+    that left."""
     key = str(item.key)
     gone = sorted(history.deleted(row_name(key), Side.ROW), key=lambda d: d.at)
-    unseen = history.agreed_at.get(item.id, -1) < history.inserted(key)
+    unseen = history.together_at.get(item.id, -1) < history.inserted(key)
     kept = [d for d in gone if _stays(history, terms.of_row(left=d.left), key) or (d.left and terms.mode is Mode.PULL)]
     return ((kept if unseen or key in history.kin else []) or gone or [None])[-1]
 

@@ -458,6 +458,32 @@ def test_what_stays_by_itself_does_so_until_it_is_edited():
     assert story.told(story.user(edited, a="r9"), terms=stays) == ["DIVERGED"]
 
 
+def left_and_gone(*, seen: bool) -> Story:
+    """The row leaves the filter, comes back, and is marked as deleted. `seen`: the engine agreed on both while it was back."""
+    story = Story()
+    history = story.history
+    history.removed("1", story.start, agreed=False, left=True)
+    history.put("1", None, story.start, (), TERMS.group)
+    if seen:
+        history.agreed_at[11] = history.together_at[11] = history.tick()
+    history.removed("1", story.start, agreed=False)
+    history.agreed_at[11] = history.tick()  # that the item stays
+    return story
+
+
+def test_an_item_that_stays_because_its_row_left_does_so_though_the_row_was_back_for_a_moment_that_nobody_saw():
+    there = item(11, "1", values(a="r1", g="g1", h="h1"))
+    asks = replace(PULL, row_deleted=Gone.ASKS)
+    assert left_and_gone(seen=False).told(None, there, terms=asks) == []
+    assert left_and_gone(seen=True).told(None, there, terms=asks) == ["DIVERGED"]
+    follows = replace(TERMS, left_scope=Gone.STAYS)
+    assert left_and_gone(seen=False).told(None, there, terms=follows) == []
+    assert left_and_gone(seen=True).told(None, there, terms=follows) == ["DIVERGED"]
+    plain = Story()
+    plain.history.removed("1", plain.start, agreed=False)
+    assert plain.told(None, there, terms=asks) == ["DIVERGED"], "a row that never left"
+
+
 def test_an_item_that_stays_by_itself_does_so_until_it_is_edited_in_what_a_row_takes():
     story = Story()
     stays = replace(TERMS, row_deleted=Gone.STAYS)

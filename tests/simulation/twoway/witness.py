@@ -80,6 +80,8 @@ class Witness:
             self.history.took(key_of(entry.identity))
             if entry.item_id is not None:
                 self.history.agreed_at[entry.item_id] = self.history.tick()
+                if entry.stamp is not None:
+                    self.history.together_at[entry.item_id] = self.history.at
         if entry is None or not confirmation.remove_mark:
             return
         key, former = key_of(entry.identity), self.agreements.get(key_of(entry.identity))
