@@ -28,6 +28,8 @@ _AWAY = (
 )
 _BEHIND = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.UndefinedFunction)
 _RUN_TABLES = (errors.UndefinedTable, errors.DuplicateTable)
+_RUN_KEYS = ("run_tables_pkey", "pg_type_typname_nsp_index", "pg_class_relname_nsp_index")
+"""What two attempts violate that make the tables of one run at once: no other table is made while runs are under way."""
 _OF_A_RUN = re.compile(r"_[0-9a-f]{32}\b")
 """How the names of a run's own tables end."""
 _REFUSED = (errors.InvalidAuthorizationSpecification, errors.InvalidPassword)
@@ -81,7 +83,7 @@ def translate(error: psycopg.Error) -> SyncError:
 def _of_a_run(error: psycopg.Error) -> bool:
     """Activities are at least once, and one that the host gave up goes on for a while: two of one run may meet."""
     if isinstance(error, errors.UniqueViolation):
-        return error.diag.constraint_name == "run_tables_pkey"
+        return error.diag.constraint_name in _RUN_KEYS
     return isinstance(error, _RUN_TABLES) and _OF_A_RUN.search(str(error)) is not None
 
 

@@ -311,6 +311,21 @@ def test_two_attempts_of_one_run_that_load_at_once_do_not_mix(scans, spec, run, 
     assert len(refused) < 2
 
 
+def test_two_attempts_of_one_run_that_compare_at_once_do_not_hold_the_definition(scans, spec, run, reading, sql):
+    """Of two tables of one name that are made at once, the server refuses the second by an index of its catalog."""
+    loaded = scans.load(spec, run, reading([(1, 1)]))
+    with ThreadPoolExecutor(1) as threads:
+        with sql.transaction():
+            sql.execute(f"create table syncbridge.differing_{run.hex} ()")
+            second = threads.submit(scans.compare, spec, run, loaded)
+            while sql.execute("select count(*) from pg_locks where not granted").fetchone() == (0,):
+                assert not second.done()
+        error = second.exception()
+    assert isinstance(error, MetastoreUnavailable)
+    assert error.code == "run_tables_lost"
+    scans.drop(run)
+
+
 def test_dropping_a_run_twice_is_fine(scans, spec, run, sql, reading):
     scans.compare(spec, run, scans.load(spec, run, reading([])))
 
