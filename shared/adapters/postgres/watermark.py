@@ -72,35 +72,33 @@ def _bound_of_time(database: SourceDatabase, spec: SourceSpec, type_name: str, *
             exact=True,
             reason="a prepared transaction exists, whose beginning is recorded nowhere: the watermark waits for it",
         )
+    reason = _not_exact(spec, foreign=foreign, sees_all=sees_all, hidden=hidden)
+    return WatermarkBound(upper=_printed(bound, type_name), exact=not reason, reason=reason)
+
+
+def _not_exact(spec: SourceSpec, *, foreign: bool, sees_all: bool, hidden: bool) -> str:
+    """Why transactions may be open that began before the bound; empty: none are."""
     if foreign:
-        return WatermarkBound(
-            upper=_printed(bound, type_name),
-            exact=False,
-            reason="rows of another server are written by transactions that this one does not show: a time before the"
-            " watermark is read again instead, and what that misses the next scan finds",
+        return (
+            "rows of another server are written by transactions that this one does not show: a time before the"
+            " watermark is read again instead, and what that misses the next scan finds"
         )
     if spec.relation is RelationKind.MATERIALIZED_VIEW:
-        return WatermarkBound(
-            upper=_printed(bound, type_name),
-            exact=False,
-            reason="a materialized view shows what was committed when it was refreshed, and nobody knows when that was: a"
-            " time before the watermark is read again instead, and what that misses the next scan finds",
+        return (
+            "a materialized view shows what was committed when it was refreshed, and nobody knows when that was: a"
+            " time before the watermark is read again instead, and what that misses the next scan finds"
         )
     if not sees_all:
-        return WatermarkBound(
-            upper=_printed(bound, type_name),
-            exact=False,
-            reason="this role does not see when other transactions began (grant pg_read_all_stats): a time before the"
-            " watermark is read again instead, and what that misses the next scan finds",
+        return (
+            "this role does not see when other transactions began (grant pg_read_all_stats): a time before the"
+            " watermark is read again instead, and what that misses the next scan finds"
         )
     if hidden:
-        return WatermarkBound(
-            upper=_printed(bound, type_name),
-            exact=False,
-            reason="a session has track_activities switched off and hides when its transaction began: a time before"
-            " the watermark is read again instead",
+        return (
+            "a session has track_activities switched off and hides when its transaction began: a time before"
+            " the watermark is read again instead"
         )
-    return WatermarkBound(upper=_printed(bound, type_name), exact=True)
+    return ""
 
 
 def _printed(bound: datetime, type_name: str) -> str:
