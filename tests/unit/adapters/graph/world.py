@@ -125,6 +125,16 @@ class World:
         return SharePointLists(self.client, ("Title", "Amount"))
 
 
+def members(world: World) -> list[dict[str, Any]]:
+    """What the batches asked for, one by one."""
+    return [
+        asked
+        for request in world.requests
+        if request.url.path.endswith("$batch")
+        for asked in json.loads(request.content)["requests"]
+    ]
+
+
 def answer(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
     return httpx.Response(status, headers=headers, content=b"" if body is None else json.dumps(body).encode())
 
