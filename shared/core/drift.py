@@ -1,10 +1,10 @@
 """What of a table is not any more what a definition was made for: some fields pause, or the whole definition stops."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.core.definition import FieldMapping
+from shared.core.definition import FieldMapping, SourceSpec
 from shared.core.families import Family, element_family
 from shared.core.flows import flows_of
 from shared.core.ids import FieldNo
@@ -30,7 +30,7 @@ class Drift:
 
 
 def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
-    vital, in_place = _vital(record), _keep_their_places(record, now)
+    vital, in_place = _vital(record), _keep_their_places(_known(record), now)
     anew = {
         mapping.no: why
         for mapping in record.fields
@@ -50,6 +50,16 @@ def drift_of(record: DefinitionRecord, now: TableSnapshot) -> Drift:
     if mapped and len(paused) == len(mapped):
         return Drift(whole=tuple(dict.fromkeys(paused.values())), anew=frozenset(anew))
     return Drift(fields=paused, anew=frozenset(anew))
+
+
+def moved(spec: SourceSpec, now: TableSnapshot) -> str | None:
+    """Why rows that were just read do not say what the definition takes them to say: a part of a sentence. `drift_of` finds
+    the same in the definition."""
+    used = (*spec.key.columns, *spec.read, spec.soft_delete_column)
+    known = {column.name: column for column in used if column is not None}
+    in_place = _keep_their_places(known.values(), now)
+    reasons = (_changed(was, now) or _made_anew(was, now, in_place=in_place) for was in known.values())
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def adjusted(record: DefinitionRecord, drift: Drift, *, at: datetime, seen_by: str) -> DefinitionRecord:
@@ -109,16 +119,20 @@ def _changed(was: SourceColumn, now: TableSnapshot) -> str | None:
     return None
 
 
-def _keep_their_places(record: DefinitionRecord, now: TableSnapshot) -> bool:
+def _known(record: DefinitionRecord) -> Iterator[SourceColumn]:
+    yield from record.key.columns
+    yield from (mapping.source for mapping in record.fields)
+    yield from (column for column in (record.soft_delete_column, record.cursor_column) if column is not None)
+
+
+def _keep_their_places(known: Iterable[SourceColumn], now: TableSnapshot) -> bool:
     """Whether this is a table in which a column that is made anew comes behind all others, and some known column is where it
     was. A copy of a database may number its columns anew: all of them, or those behind a column that was dropped, which
     move to the front. A view keeps no values."""
     if now.kind not in (RelationKind.TABLE, RelationKind.PARTITIONED):
         return False
-    known = {column.name: column.position for column in record.key.columns}
-    known |= {column.name: column.position for column in (record.soft_delete_column, record.cursor_column) if column}
-    known |= {mapping.source.name: mapping.source.position for mapping in record.fields}
-    return any(column.position == known.get(column.name) for column in now.columns)
+    places = {column.name: column.position for column in known}
+    return any(column.position == places.get(column.name) for column in now.columns)
 
 
 def _made_anew(was: SourceColumn, now: TableSnapshot, *, in_place: bool, paused: bool = False) -> str | None:

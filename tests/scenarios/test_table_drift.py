@@ -178,6 +178,23 @@ def test_a_column_that_goes_while_a_run_is_under_way_pauses_its_field_and_the_ru
     case.golden()
 
 
+def test_a_column_that_is_made_anew_while_a_run_is_under_way_empties_nothing(staffed: Case):
+    case, engine = staffed, staffed.engine
+    case.user_updates(1, age=42)
+    run, _ = engine.start_run(case.id, trigger="SCHEDULE", requested_by="test")
+    assert engine.begin_run(case.id, run.id) is not None
+    case.owner("alter table public.staff drop column city, add column city text")
+    assert not engine.capture(case.id, run.id).held
+    while engine.settle(case.id, run.id).more:
+        pass
+    engine.finish_run(case.id, run.id, held=False, error=None)
+    assert "made anew" in case.paused()["city"]
+    assert case.item("1").values == {"name": "Ann", "age": 42}
+    assert case.shown("city") == ["Oslo", "Rome"]
+    assert case.holds() == {}
+    case.golden()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

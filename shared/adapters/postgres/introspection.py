@@ -62,6 +62,13 @@ def snapshot_of(connection: Connection, table: TableRef) -> TableSnapshot:
     )
 
 
+def columns_of(connection: Connection, table: TableRef) -> TableSnapshot:
+    """Of its columns alone, as of now."""
+    oid, kind, *_ = _relation(connection, table)
+    columns = tuple(_column(*row) for row in connection.execute(queries(_FILE)["columns"], [oid]))
+    return TableSnapshot(table=table, kind=RelationKind(kind), columns=columns)
+
+
 def relation_oid(connection: Connection, table: TableRef) -> int:
     """The table's oid. Raises NotFound."""
     oid: int = _relation(connection, table)[0]

@@ -7,8 +7,9 @@ import psycopg
 
 from shared.adapters.postgres import statements
 from shared.adapters.postgres.connection import Connection, SourceDatabase
-from shared.adapters.postgres.introspection import base_types
+from shared.adapters.postgres.introspection import base_types, columns_of
 from shared.core.definition import SourceSpec
+from shared.core.drift import moved
 from shared.core.errors import ConfigurationError, NotFound
 from shared.core.ids import Identity, RowVersion, Stamp, key_texts
 from shared.core.source import Row
@@ -21,22 +22,37 @@ def read_rows(database: SourceDatabase, spec: SourceSpec, identities: Sequence[I
     """The rows that exist under these identities, in scope or not.
 
     Asked-for texts that are none of the key's type stand for no row, and neither does a row that prints another text
-    than the one asked for. Raises ConfigurationError where two rows print one identity.
+    than the one asked for. Raises ConfigurationError where two rows print one identity, and where a column is not what it was.
     """
     found: dict[Identity, Row] = {}
     asked = possible_keys(spec, identities)
     while page := dict(islice(asked, PAGE)):
         try:
-            with database.transaction(spec.table) as connection:
-                read_page(connection, spec, page, found)
+            _read(database, spec, page, found)
         except ConfigurationError as error:
             if error.code != "unreadable_rows":
                 raise
             # Perhaps a text that the key's type refuses. Without those, the page must do.
             page = _castable(database, spec, page)
-            with database.transaction(spec.table) as connection:
-                read_page(connection, spec, page, found)
+            _read(database, spec, page, found)
     return found
+
+
+def _read(
+    database: SourceDatabase, spec: SourceSpec, page: Mapping[Identity, Sequence[str]], found: dict[Identity, Row]
+) -> None:
+    """Whoever alters the table waits until the transaction that has read it is over: what the catalog says then is what was
+    read. A column that was made anew meanwhile shows no value, and every item would be emptied."""
+    if not page:
+        return
+    with database.transaction(spec.table) as connection:
+        read_page(connection, spec, page, found)
+        why = moved(spec, columns_of(connection, spec.table))
+    if why is not None:
+        raise ConfigurationError(
+            f"{spec.table} is not what this definition was made for: {why}. Nothing was written for it",
+            code="schema_drift",
+        )
 
 
 def possible_keys(spec: SourceSpec, identities: Sequence[Identity]) -> Iterator[tuple[Identity, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.definition import DefinitionState, Direction, SyncMode
 from shared.core.draft import DraftDefinition
-from shared.core.drift import Drift, adjusted, alike, drift_of
+from shared.core.drift import Drift, adjusted, alike, drift_of, moved
 from shared.core.ids import ConnectionId, DefinitionId, InstanceId, SiteId
 from shared.core.paused import Pause
 from shared.core.record import DefinitionRecord, TargetRecord, preview
@@ -140,6 +140,15 @@ def test_a_column_that_was_dropped_and_made_anew_before_anybody_looked_pauses_it
     assert drift.anew == {2}
     assert "made anew" in drift.fields[2]
     assert list(reasons(paused(RECORD, *other(NAME, position=6)))) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [ALL, other(NAME, position=6), other(QTY, type=a_type("text")), (ID, NAME, SEEN, REGION), other(SEEN, position=6)],
+)
+def test_whoever_reads_rows_sees_what_whoever_looks_at_the_definition_sees(columns):
+    said, drift = moved(preview(RECORD).source, now(*columns)), drift_of(RECORD, now(*columns))
+    assert {said} - {None} == {*drift.whole, *drift.fields.values()}
 
 
 def test_a_column_that_was_made_anew_with_another_type_counts_as_made_anew_too():
