@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from shared.adapters.postgres import rows
 from shared.core import drift, list_columns, reconcile
-from shared.core.paused import Pause
 from shared.engine import runs as engine_runs
 from shared.settle import decide, entries, judge, look, write_rows
+from shared.usecases import definitions as usecases
 from tests.mutants.mutant import Mutant
 from tests.mutants.patches import in_metastore, put
 
@@ -24,8 +25,18 @@ def _goes_on(stack: ExitStack) -> None:
     stack.enter_context(patch.object(reconcile, "flows_of", flows_of))
 
 
-def _whatever_was_there(known: Pause | None, *others: Any) -> None:
-    del known, others
+def _whatever_was_there(was: Any, now: Any, *, in_place: bool, paused: bool = False) -> None:
+    del was, now, in_place, paused
+
+
+def _forgets_what_was_made_anew(stack: ExitStack) -> None:
+    real = usecases.drift_of
+
+    def drift_of(record: Any, now: Any) -> Any:
+        found = real(record, now)
+        return replace(found, anew=frozenset()) if found.whole else found
+
+    stack.enter_context(patch.object(usecases, "drift_of", drift_of))
 
 
 PAUSING = (
@@ -98,5 +109,19 @@ PAUSING = (
         "A field goes on with whatever column has its name, be it made anew and empty",
         put(drift, "_made_anew", _whatever_was_there),
         directed="tests/unit/core/test_drift.py::test_a_column_that_was_made_anew_stays_paused",
+    ),
+    Mutant(
+        "stopped_forgets_anew",
+        "A definition that stopped and is saved again takes columns that were made anew for those that were agreed on",
+        _forgets_what_was_made_anew,
+        directed="tests/scenarios/test_table_drift.py::"
+        "test_fields_that_are_all_made_anew_stop_the_definition_and_empty_nothing_once_it_is_saved_again",
+    ),
+    Mutant(
+        "rows_read_unlooked",
+        "A column that is made anew while a run is under way is read as if it were the one that was",
+        put(rows, "moved", lambda spec, now: None),
+        directed="tests/scenarios/test_table_drift.py::"
+        "test_a_column_that_is_made_anew_while_a_run_is_under_way_empties_nothing",
     ),
 )

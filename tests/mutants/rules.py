@@ -211,7 +211,13 @@ RULES = (
     Rule(
         "M47",
         "Pausing brings nothing back, and a field goes on by itself only with the very column that it had.",
-        ("paused_brings_back", "paused_until_any_column", "paused_only_if_seen_gone"),
+        (
+            "paused_brings_back",
+            "paused_until_any_column",
+            "paused_only_if_seen_gone",
+            "stopped_forgets_anew",
+            "rows_read_unlooked",
+        ),
     ),
     Rule(
         "M48",
