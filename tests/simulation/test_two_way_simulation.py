@@ -47,9 +47,9 @@ HAPPENED = (
 """What a block without is void: one of each."""
 
 
-PULLED = (69, 76, 1242)
+PULLED = (69, 76, 1242, 8040)
 """Seeds of the one-way kind that found something: an item that came back made a second row, a row went that never was an
-item's, and a COMMIT that was late went unheard."""
+item's, a COMMIT that was late went unheard, and a row that a person kept had been edited before."""
 LEFT = (50, 54, 58, 1437, 1439, 1612, 1727, 1864, 3137, 3256, 3707, 5077)
 """Seeds of the leaving kind in which items move to other keys, or that found something: an item waited for a row for which
 it could not stand, what was seen of an item before a person was asked was forgotten while they thought, an item that took

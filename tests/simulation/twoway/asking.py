@@ -49,9 +49,12 @@ class AskingRun(TwoWayRun):
 
     def cycle(self) -> None:
         super().cycle()
-        if self.model.rejected:  # items that stay by themselves are known as they are once the list was read
-            for _ in self.world.enumerator():
-                pass
+        if self.model.rejected:
+            # What stays by itself is known as it is once its side was read: the answer is younger than this cycle's readings,
+            # and a row may have been edited since it was last agreed on.
+            for worker in (self.world.scanner(), self.world.enumerator()):
+                for _ in worker:
+                    pass
             self.drain()
 
     def drain(self) -> None:
