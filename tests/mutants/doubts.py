@@ -11,12 +11,17 @@ from shared.core.ids import IdentityHash, sync_key
 from shared.core.items import Duplicate, Looked
 from shared.core.ledger import EntryState, IntentKind
 from shared.core.mapping import item_values
+from shared.core.runs import RunCounts
 from shared.core.values import moments
+from shared.ports import Confirmation
 from shared.settle import decide, entries, judge, look, page, recover, write_items
 from shared.settle.decide import digests_of
+from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import two_way
 from tests.mutants.patches import put, without_intents
+
+FORMER = "tests/settle/test_former_items.py::"
 
 # ---- what a page had in hand
 
@@ -42,6 +47,26 @@ def _used(work: Work, seen: Any) -> bool:
 
 
 # ---- which item is a row's
+
+
+def _only_where_none_is_known(work: Work, item: Any) -> None:
+    if not work.item_read:
+        look._take(work, item)
+
+
+def _hand_over_silently(state: PageState, work: Work) -> None:
+    due = Confirmation(claimed=work.claimed, due_in=timedelta(0))
+    state._unsettled(work, due, RunCounts(delayed=1), entries.handed_over(work))
+
+
+def _creates_speak_for_any_item(stack: ExitStack) -> None:
+    real = judge.decide
+
+    def decided(*arguments: Any) -> Any:
+        with patch.object(Work, "lacks_key", False):
+            return real(*arguments)
+
+    stack.enter_context(patch.object(judge, "decide", decided))
 
 
 def _key_is_asked_always(stack: ExitStack) -> None:
@@ -218,5 +243,23 @@ DOUBTS = (
         "A create without an answer speaks for fields that were agreed on since",
         _creates_speak_over_a_base,
         directed="tests/settle/test_two_way_edits.py::test_a_create_without_an_answer_does_not_speak_for_what_was_agreed_on_since",
+    ),
+    two_way(
+        "create_speaks_for_any",
+        "A create without an answer speaks for an item that does not have the row's key",
+        _creates_speak_for_any_item,
+        directed=f"{FORMER}test_an_item_that_a_person_brought_back_is_never_taken_for_a_late_create_of_ours",
+    ),
+    two_way(
+        "made_item_unasked",
+        "Nobody asks who has the key while the item that is known does not have it, though a create may have landed",
+        put(look, "_found", _only_where_none_is_known),
+        directed=f"{FORMER}test_the_row_is_the_new_items_and_the_former_one_stays_as_the_person_left_it",
+    ),
+    two_way(
+        "handed_over_silently",
+        "A row is handed over to the item that a create has made, and nobody looks at its former one",
+        put(PageState, "hand_over", _hand_over_silently),
+        directed=f"{FORMER}test_a_former_item_that_comes_back_while_the_new_one_is_found_is_not_forgotten",
     ),
 )

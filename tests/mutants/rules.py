@@ -114,9 +114,9 @@ RULES = (
     ),
     Rule(
         "M26",
-        "What is on record speaks only while it can: a PATCH once its eTag may be used up, a create for fields that have no "
-        "base.",
-        ("two_way_intents_for_ever", "two_way_creates_speak_over_base"),
+        "What is on record speaks only while it can: a PATCH once its eTag may be used up, a create for an item with the row's "
+        "key, and for fields that have no base.",
+        ("two_way_intents_for_ever", "two_way_creates_speak_over_base", "two_way_create_speaks_for_any"),
     ),
     # ---- whose item is it
     Rule(
@@ -131,14 +131,21 @@ RULES = (
     ),
     Rule(
         "M32",
-        "The list takes a key once, and who has it is asked, and read, when a create is refused for it.",
-        ("key_not_unique", "two_way_key_not_unique", "two_way_key_never_asked", "duplicate_is_success"),
+        "The list takes a key once, and who has it is asked, and read, when a create is refused for it, or may have landed "
+        "while the known item does not have it.",
+        (
+            "key_not_unique",
+            "two_way_key_not_unique",
+            "two_way_key_never_asked",
+            "two_way_made_item_unasked",
+            "duplicate_is_success",
+        ),
     ),
     Rule("M33", "A tombstone has no base.", ("tombstone_keeps_base",)),
     Rule(
         "M34",
         "A row's former item is a subject of its own; a second item with its key is set aside, and looked at again.",
-        ("two_way_former_forgotten", "two_way_second_item_forgotten"),
+        ("two_way_former_forgotten", "two_way_handed_over_silently", "two_way_second_item_forgotten"),
     ),
     Rule("M35", "A list that cannot be found is no item that is gone.", ("list_404_is_item_gone",)),
     # ---- keys that change
