@@ -204,6 +204,16 @@ def test_a_source_that_crashes_after_the_confirmation_repeats_nothing_and_loses_
     assert live.holds() == {}
 
 
+def breaks(live: Processes) -> None:
+    """A poller begins, and stops for a break."""
+    process = live.start()
+    try:
+        until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_source_that_was_promoted_stops_the_stream_although_the_slot_is_there(own: OwnSource):
     """The same files as a standby, and then as a primary again: what a failover comes to, with a slot that outlived it."""
     live = own.live
@@ -212,12 +222,7 @@ def test_a_source_that_was_promoted_stops_the_stream_although_the_slot_is_there(
     own.start_again()
     assert live.world.sql("select pg_promote(), count(*) from pg_replication_slots") == [(True, 1)]
     live.world.sql("update app.things set note = 'written after it' where id = 1")
-    process = live.start()
-    try:
-        until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
-    finally:
-        process.kill()
-        process.wait()
+    breaks(live)
     assert live.holds()["STREAM_BROKEN"]["details"]["reason"] == "other_timeline"
     assert live.messages() == []
 
@@ -243,12 +248,7 @@ def test_a_source_that_was_set_back_to_older_files_stops_the_stream_and_the_list
     own.start_again()
 
     live.world.sql("update app.things set note = 'written after it' where id = 1")
-    process = live.start()
-    try:
-        until(lambda: live.slot().phase is Phase.BROKEN, live.slot)
-    finally:
-        process.kill()
-        process.wait()
+    breaks(live)
     assert live.holds()["STREAM_BROKEN"]["details"]["reason"] == "server_rewound"
     assert live.messages() == []
     assert live.world.run(live.definition)["status"] == "HELD"
