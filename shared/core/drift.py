@@ -62,15 +62,35 @@ def moved(spec: SourceSpec, now: TableSnapshot) -> str | None:
     return next((reason for reason in reasons if reason is not None), None)
 
 
-def adjusted(record: DefinitionRecord, drift: Drift, *, at: datetime, seen_by: str) -> DefinitionRecord:
-    """With the fields paused that have to be, and the others going on; as it was where the whole definition stops."""
+def adjusted(
+    record: DefinitionRecord, drift: Drift, now: TableSnapshot, *, at: datetime, seen_by: str
+) -> DefinitionRecord:
+    """With the fields paused that have to be, and the others going on, where the catalog has their columns now; as it was
+    where the whole definition stops."""
     if drift.whole:
         return record
     fields = tuple(
-        replace(mapping, paused=_pause(mapping.paused, drift.fields.get(mapping.no), at, seen_by))
+        replace(
+            mapping,
+            source=mapping.source if mapping.no in drift.anew else _placed(mapping.source, now),
+            paused=_pause(mapping.paused, drift.fields.get(mapping.no), at, seen_by),
+        )
         for mapping in record.fields
     )
-    return replace(record, fields=fields)
+    soft, cursor = record.soft_delete_column, record.cursor_column
+    return replace(
+        record,
+        fields=fields,
+        key=replace(record.key, columns=tuple(_placed(column, now) for column in record.key.columns)),
+        soft_delete_column=None if soft is None else _placed(soft, now),
+        cursor_column=None if cursor is None else _placed(cursor, now),
+    )
+
+
+def _placed(column: SourceColumn, now: TableSnapshot) -> SourceColumn:
+    """A copy of a database may number its columns anew: what is made anew there later is told by those numbers."""
+    found = now.column(column.name)
+    return column if found is None else replace(column, position=found.position)
 
 
 def alike(was: SourceType, now: SourceType) -> bool:

@@ -26,8 +26,8 @@ class Columns(Parts):
             seen_by=seen_by,
             scans=scans,
         )
-        if looked.record.version != record.version:
-            paused = [mapping.source.name for mapping in looked.record.fields if mapping.paused is not None]
+        paused = _paused(looked.record)
+        if paused != _paused(record):
             log.warning(
                 "the fields that are paused are others now",
                 extra={"action": "fields_paused", "definition": str(record.id), "columns": paused},
@@ -56,3 +56,7 @@ class Columns(Parts):
             at=self.clock.now(),
             actor=actor,
         )
+
+
+def _paused(record: DefinitionRecord) -> list[str]:
+    return [mapping.source.name for mapping in record.fields if mapping.paused is not None]

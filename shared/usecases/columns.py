@@ -39,10 +39,11 @@ def look_at_columns(
     reads the whole table next.
 
     Raises what the source raises; NotFound where the whole table is gone."""
-    drift = drift_of(record, source.introspect(record.table))
+    now = source.introspect(record.table)
+    drift = drift_of(record, now)
     if drift.whole:
         return Looked(record=record, hold=drifted(record.table, drift.whole))
-    wanted = adjusted(record, drift, at=at, seen_by=seen_by)
+    wanted = adjusted(record, drift, now, at=at, seen_by=seen_by)
     if wanted == record:
         return Looked(record=record)
     try:
@@ -85,7 +86,7 @@ def resume(
     if anew is not None:
         fields = tuple(replace(m, source=anew, paused=None) if m.no == no else m for m in record.fields)
         record = renumbered(replace(record, fields=fields), {no})
-    going_on = adjusted(record, drift_of(record, now), at=at, seen_by=actor)
+    going_on = adjusted(record, drift_of(record, now), now, at=at, seen_by=actor)
     return definitions.save(going_on, actor=actor, wants_run=True)
 
 

@@ -60,7 +60,8 @@ def other(column: SourceColumn, **changes) -> tuple[SourceColumn, ...]:
 
 
 def paused(record: DefinitionRecord, *columns: SourceColumn) -> DefinitionRecord:
-    return adjusted(record, drift_of(record, now(*columns)), at=AT, seen_by="run")
+    snapshot = now(*columns)
+    return adjusted(record, drift_of(record, snapshot), snapshot, at=AT, seen_by="run")
 
 
 def reasons(record: DefinitionRecord) -> dict[str, str]:
@@ -86,7 +87,7 @@ def test_a_column_that_says_which_rows_are_meant_stops_the_whole_definition(colu
     drift = drift_of(RECORD, now(*columns))
     assert any(said in sentence for sentence in drift.whole)
     assert drift.fields == {}
-    assert adjusted(RECORD, drift, at=AT, seen_by="run") == RECORD
+    assert adjusted(RECORD, drift, now(*columns), at=AT, seen_by="run") == RECORD
 
 
 def test_a_mapped_column_of_the_row_filter_stops_the_whole_definition_when_it_is_retyped():
@@ -120,9 +121,8 @@ def test_a_field_goes_on_once_its_column_is_as_it_was():
 
 def test_a_pause_keeps_since_when_it_is_whoever_looks_again():
     gone = paused(RECORD, ID, NAME, SEEN, REGION)
-    again = adjusted(
-        gone, drift_of(gone, now(*other(QTY, type=a_type("text")))), at=AT.replace(year=2027), seen_by="stream"
-    )
+    retyped = now(*other(QTY, type=a_type("text")))
+    again = adjusted(gone, drift_of(gone, retyped), retyped, at=AT.replace(year=2027), seen_by="stream")
     [pause] = [mapping.paused for mapping in again.fields if mapping.paused]
     assert pause == Pause(reason="the column qty was numeric and is text now", since=AT, seen_by="run")
 
@@ -174,6 +174,14 @@ def test_columns_that_are_numbered_anew_by_a_restored_database_pause_nothing():
     assert drift_of(RECORD, now(*(replace(column, position=column.position + 7) for column in ALL))) == Drift()
     behind_a_gap = [mapped(2, replace(NAME, position=3)), mapped(3, replace(QTY, position=4))]
     assert drift_of(replace(RECORD, fields=(RECORD.fields[0], *behind_a_gap)), now(*ALL)) == Drift()
+
+
+def test_a_column_that_is_made_anew_in_a_restored_database_pauses_its_field_all_the_same():
+    numbered_anew = tuple(replace(column, position=column.position + 7) for column in ALL)
+    restored = paused(RECORD, *numbered_anew)
+    assert reasons(restored) == {}
+    drift = drift_of(restored, now(*(replace(one, position=20) if one.name == "qty" else one for one in numbered_anew)))
+    assert drift.anew == {3}
 
 
 def test_the_fields_of_a_group_pause_together():
