@@ -58,7 +58,10 @@ class _Check:
             )
             return (manage, *self._written_to(own))
         days = None if own is None or own.days is None else replace(own.days, name=_DAY)
-        problems = self._written(made, {}, days)
+        try:
+            problems = self._written(made, {}, days)
+        except ListGone:  # the site is there: it was read a moment ago
+            raise GraphUnavailable("Another check of rights took its list away. Check the rights again.") from None
         self._drop(made)
         return problems
 

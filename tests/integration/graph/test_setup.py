@@ -17,7 +17,14 @@ from shared.adapters.graph.subscriptions import Subscriptions
 from shared.core.catalog import Health
 from shared.core.days import DayColumn, probes, zone_problem
 from shared.core.definition import FieldKind
-from shared.core.errors import ConfigurationError, InvariantViolated, NotFound, PermissionMissing, SyncError
+from shared.core.errors import (
+    ConfigurationError,
+    GraphUnavailable,
+    InvariantViolated,
+    NotFound,
+    PermissionMissing,
+    SyncError,
+)
 from shared.core.naming import CHECK_KEY
 from shared.core.problems import Severity
 from shared.core.provisioning import CheckedList, ColumnPlan, ProvisionedList
@@ -234,6 +241,16 @@ def test_a_check_that_was_killed_is_cleaned_up_by_the_next(rig: Rig) -> None:
     with pytest.raises(SyncError):
         admin(rig).check_rights(rig.site)
     assert left_over(rig)
+    rig.calm()
+    assert admin(rig).check_rights(rig.site) == ()
+    assert not left_over(rig)
+
+
+def test_of_two_checks_at_one_site_the_one_whose_list_the_other_took_away_asks_to_be_made_again(rig: Rig) -> None:
+    """Nobody's site or list is gone for it."""
+    rig.faults(({"method": "POST", "path": "/items$"}, {"kind": "status", "status": 404}))
+    with pytest.raises(GraphUnavailable, match="Another check"):
+        admin(rig).check_rights(rig.site)
     rig.calm()
     assert admin(rig).check_rights(rig.site) == ()
     assert not left_over(rig)
