@@ -73,7 +73,7 @@ def _read_list(context: Context, order: RunOrder, workers: int) -> Generator[Any
 
 
 def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
-    failures, looks = order.failures, 0
+    failures, lost, looks = order.failures, 0, 0
     for lap in range(1, names.CONTINUE_AS_NEW_LAPS + 1):
         asked = [
             context.call_activity(names.SETTLE_BACKLOG, order.model_copy(update={"worker": n}).to_json())
@@ -81,15 +81,15 @@ def _settle(context: Context, order: RunOrder, workers: int) -> Tasks:
         ]
         try:
             raw = yield context.task_all(asked)
+            answers, lost = [StepAnswer.model_validate(answer) for answer in raw], 0
         except Exception:  # what the others came to is in the metastore
-            raw = [_LOST.to_json()]
-        answers = [StepAnswer.model_validate(answer) for answer in raw]
+            answers, lost = [_LOST], lost + 1
         final = _worst(answers)
         if final is not None:
             yield from _finish(context, order, final)
             return
         failures = failures + 1 if any(answer.failure for answer in answers) else 0
-        if failures > names.RETRIES:
+        if failures > names.RETRIES or lost > names.LOST_RETRIES:
             yield from _finish(context, order, next(answer for answer in answers if answer.failure))
             return
         waits = [_wait_of(answer, failures) for answer in answers if answer.wait is not None or answer.failure]
@@ -113,9 +113,7 @@ def _step(context: Context, activity: str, order: RunOrder) -> Generator[Any, An
     """One activity, again after a wait while its failure is one that time may mend."""
     for attempt in range(names.RETRIES + 1):
         answer = yield from _call(context, activity, order)
-        failure = answer.failure
-        most = names.LOST_RETRIES if answer is _LOST else names.RETRIES
-        if failure is None or failure.disposition != Disposition.RETRY or attempt >= most:
+        if not _worth_another(answer, attempt):
             return answer
         yield _timer(context, _wait_of(answer, attempt + 1))
     raise AssertionError("unreachable")
@@ -134,13 +132,18 @@ def _finish(
 ) -> Generator[Any, Any, StepAnswer]:
     """Ends the run; with `patient` it may be asked to wait first (`wait` in the answer)."""
     end = RunEnd(definition=order.definition, run=order.run, failure=last.failure, held=last.held, patient=patient)
-    answer = StepAnswer()
     for attempt in range(names.RETRIES + 1):
         answer = yield from _call(context, names.FINISH_RUN, end)
-        if answer.failure is None or answer.failure.disposition != Disposition.RETRY:
+        if not _worth_another(answer, attempt):
             return answer
         yield _timer(context, _wait_of(answer, attempt + 1))
-    return answer
+    raise AssertionError("unreachable")
+
+
+def _worth_another(answer: StepAnswer, attempt: int) -> bool:
+    """Whether time may mend what came of this attempt, counted from 0."""
+    most = names.LOST_RETRIES if answer is _LOST else names.RETRIES
+    return answer.failure is not None and answer.failure.disposition == Disposition.RETRY and attempt < most
 
 
 def _worst(answers: list[StepAnswer]) -> StepAnswer | None:

@@ -94,18 +94,20 @@ def test_one_worker_that_the_host_ended_has_all_of_them_settle_again():
     assert ended(context).failure is None
 
 
-def test_an_activity_that_the_host_ends_again_and_again_ends_the_run_with_its_reason():
-    context = play({CAPTURE: [MemoryError("again")]})
-    assert context.steps.count(CAPTURE) == names.LOST_RETRIES + 1
+@pytest.mark.parametrize("step", [BEGIN, CAPTURE, SETTLE])
+def test_an_activity_that_the_host_ends_again_and_again_ends_the_run_with_its_reason(step):
+    context = play({step: [MemoryError("again")]})
+    assert context.steps.count(step) == names.LOST_RETRIES + 1
     failure = ended(context).failure
     assert failure is not None
     assert failure.code == "activity_lost"
     assert "functionTimeout" in failure.message
 
 
-def test_a_finish_that_fails_for_good_ends_too():
-    context = play({FINISH: [RETRY]})
-    assert context.steps.count(FINISH) == names.RETRIES + 1
+@pytest.mark.parametrize(("failure", "retries"), [(RETRY, names.RETRIES), (MemoryError("again"), names.LOST_RETRIES)])
+def test_a_finish_that_fails_for_good_ends_too(failure, retries):
+    context = play({FINISH: [failure]})
+    assert context.steps.count(FINISH) == retries + 1
 
 
 def test_failures_of_settle_count_only_while_nothing_else_happens():
