@@ -82,29 +82,21 @@ class Sides(Ground):
         return key
 
     def user_removes(self, key: str) -> bool:
-        connection = self.stage.rows
-        try:
-            with connection.transaction():
-                connection.execute("set local lock_timeout = '10ms'")
-                before = self._locked(key)
-                agreed = before is not None and self.agreed(key, before)
-                connection.execute(f"delete from public.{self.table} where id = %s", [int(key)])
-        except psycopg.errors.LockNotAvailable:
-            return False
-        if before is not None:
-            self.model.removed(key, before, agreed=agreed)
-        return before is not None
+        return self._user_ends(key, f"delete from public.{self.table} where id = %s")
 
     def user_takes_out(self, key: str, *, left: bool) -> bool:
         """A user marks a row as deleted, or (`left`) changes it so that the filter leaves it out."""
         mark = "open = false" if left else MARKED[self.terms.marker]
+        return self._user_ends(key, f"update public.{self.table} set {mark} where id = %s and {VISIBLE}", left=left)
+
+    def _user_ends(self, key: str, statement: str, *, left: bool = False) -> bool:
         connection = self.stage.rows
         try:
             with connection.transaction():
                 connection.execute("set local lock_timeout = '10ms'")
                 before = self._locked(key)
                 agreed = before is not None and self.agreed(key, before)
-                connection.execute(f"update public.{self.table} set {mark} where id = %s and {VISIBLE}", [int(key)])
+                connection.execute(statement, [int(key)])
         except psycopg.errors.LockNotAvailable:
             return False
         if before is not None:
