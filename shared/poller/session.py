@@ -112,7 +112,7 @@ class Session:
             self._confirmed = self._gatherer.complete = self._record.queued
         found = self._care.find_break(self._record)
         if found is not None:
-            self._care.stop_for(found, self._record, self._epoch)
+            self._stop_for(found)
             return
         self._server_end = self._confirmed
         outbox = Outbox(
@@ -132,11 +132,17 @@ class Session:
                 found = self._care.find_break(self._record) or Break(
                     kind=BreakKind(error.code), explanation=f"{error.message}."
                 )
-                self._care.stop_for(found, self._record, self._epoch)
+                self._stop_for(found)
             finally:
                 feed.close()
         finally:
             outbox.close()
+
+    def _stop_for(self, found: Break) -> None:
+        """Raises Superseded, and holds nobody, where the slot is not ours any more: a person may have dropped it, and whoever
+        reads the next one finds its own breaks."""
+        self._record = self._streams.renew(self._instance, self._epoch, lease=LEASE, streaming=None)
+        self._care.stop_for(found, self._record, self._epoch)
 
     # ---- the loop
 

@@ -77,7 +77,7 @@ def parts(directory: Path) -> dict[int, str]:
 
 
 def wait_until_gone(directory: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while left := parts(directory):
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.05)

@@ -48,7 +48,7 @@ class Receiver:
     def wait(self, count: int) -> list[dict[str, Any]]:
         """All POSTs once there are `count` of them."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.posts) >= count, timeout=15), (
+            assert self.arrived.wait_for(lambda: len(self.posts) >= count, timeout=60), (
                 f"{len(self.posts)} of {count} came"
             )
             return list(self.posts)

@@ -61,7 +61,7 @@ def test_silence_lasts_until_the_client_gives_up(sim: Client) -> None:
     sim.faults({"method": "GET", "path": ITEMS}, {"kind": "silence"})
 
     with pytest.raises(httpx.ReadTimeout):
-        sim.http.get(f"/v1.0{path}/items", timeout=0.2)
+        sim.http.get(f"/v1.0{path}/items", timeout=1.0)
 
     assert sim.fired() == 1
 

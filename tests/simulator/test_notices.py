@@ -44,7 +44,7 @@ def _advance(sim: Client, seconds: float) -> None:
 
 def _settled(sim: Client) -> dict[str, Any]:
     """State of the one endpoint once nothing is in flight."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         (endpoint,) = sim.control("GET", "notifications")["endpoints"]
         if not endpoint["in_flight"]:
@@ -137,8 +137,8 @@ def test_a_refused_notice_comes_again_with_growing_delays(sim: Client, receiver:
 def test_a_receiver_that_is_slow_too_often_gets_nothing_for_ten_minutes(sim: Client, receiver: Receiver) -> None:
     path = sim.new_list()
     _subscribe(sim, path, receiver)
-    sim.control("PUT", "knobs", {"notification_timeout": 0.05})
-    receiver.delay = 0.2
+    sim.control("PUT", "knobs", {"notification_timeout": 0.3})
+    receiver.delay = 0.5
     for number in range(10):
         sim.add(path, Title=str(number))
         _advance(sim, 6)
@@ -212,7 +212,7 @@ def test_a_subscription_whose_creation_lands_late_is_there_afterwards(sim: Clien
     assert answer.status_code == 504
     _advance(sim, 31)
 
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if len(sim.graph("GET", "/subscriptions").json()["value"]) == 2:
             return

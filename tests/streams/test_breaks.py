@@ -8,8 +8,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus, PGconn
 
-from shared.core.slots import Phase
+from shared.core.slots import Break, Phase, SlotRecord
 from shared.poller import session
+from shared.poller.care import Care
 from tests.streams.world import Streaming, later, until
 
 
@@ -140,6 +141,25 @@ def test_a_slot_that_vanishes_while_it_is_read_is_noticed(live: Streaming):
         drop_slot(live)
         broken(live, "slot_missing")
         mended(live)
+
+
+def test_a_slot_that_a_person_drops_just_before_its_reader_looks_at_it_holds_nobody(
+    live: Streaming, monkeypatch: pytest.MonkeyPatch
+):
+    with live.streaming():
+        live.scan()
+    find_break = Care.find_break
+
+    def dropped_before(self: Care, record: SlotRecord) -> Break | None:
+        if live.slot().phase is Phase.STREAMING:
+            live.world.post(f"/ops/slots/{live.instance}/drop", {"reason": "no more"})
+        return find_break(self, record)
+
+    monkeypatch.setattr(Care, "find_break", dropped_before)
+    with live.poller() as poller:
+        until(lambda: poller.ready()[1]["slots"] and poller.ready()[1]["slots"][0]["state"] == "DROPPED", poller.ready)
+    assert live.slot().phase is Phase.DROPPED
+    assert live.holds() == {}
 
 
 def test_a_slot_of_ours_that_this_metastore_does_not_know_is_left_alone(live: Streaming):
