@@ -6,7 +6,6 @@ expiries of the unchanged production SQL follow it, column defaults included.
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -53,11 +52,15 @@ create table public.people_rows (id integer primary key, a text, b text, n bigin
 _TWO_WAY = Path(__file__).with_name("twoway") / "tables.sql"
 
 
-class VirtualClock:
-    """The product's clock; starts at this machine's time, moves only when it is told to."""
+BEGAN = datetime(2026, 6, 15, 9, 30, tzinfo=UTC)
+"""Always the same: a seed means the same at midnight, and at the end of a month."""
 
-    def __init__(self, began: datetime | None = None) -> None:
-        self.began = began or datetime.fromtimestamp(int(time.time()), UTC)
+
+class VirtualClock:
+    """The product's clock; moves only when it is told to."""
+
+    def __init__(self, began: datetime = BEGAN) -> None:
+        self.began = began
         self.seconds = 0.0
 
     def now(self) -> datetime:
