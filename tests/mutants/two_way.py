@@ -23,7 +23,7 @@ from shared.core.items import LATEST
 from shared.core.ledger import IntentKind
 from shared.core.source import Busy, DeleteRow, Moved, TransactionFate, UpdateRow, Wrote
 from shared.ports import Confirmation
-from shared.settle import acts, decide, entries, judge, look, page, strays, write_rows
+from shared.settle import acts, decide, entries, judge, look, page, page_state, strays, write_rows
 from shared.settle.page_state import PageState
 from shared.settle.work import Work
 from tests.mutants.mutant import Apply, two_way
@@ -167,7 +167,13 @@ def _takes_base_along(stack: ExitStack) -> None:
     def take(work: Work, item: Any) -> None:
         work.item, work.item_read = item, True
 
+    real = page_state.handed_over
+
+    def handed_over(work: Work) -> Any:
+        return replace(real(work), base=work.base)
+
     stack.enter_context(patch.object(look, "_take", take))
+    stack.enter_context(patch.object(page_state, "handed_over", handed_over))
 
 
 def _dropped_at_once(stack: ExitStack) -> None:
