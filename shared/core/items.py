@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.core.errors import SyncError
 from shared.core.ids import ETag, ItemId
+from shared.core.naming import CHECK_KEY
 
 ItemFields = Mapping[str, Any]
 """JSON values by internal column name, as in Graph's `fields`; null columns are absent."""
@@ -23,6 +24,11 @@ class Item:
     modified: datetime | None = None
     editor_id: str | None = None
     """Id in the site's User Information List of who wrote last; None when an application did, or unknown."""
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it only tries if items can be written: it stands for no row, and the next check of rights takes it away."""
+        return self.sync_key == CHECK_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

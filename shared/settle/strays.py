@@ -14,7 +14,6 @@ from shared.core.errors import RowRejected
 from shared.core.ids import Identity, IdentityHash, ItemId, ItemSubject, RowSubject
 from shared.core.items import Item, Looked, Stopped, Unread
 from shared.core.ledger import EntryState, IntentKind, LedgerEntry
-from shared.core.naming import CHECK_KEY
 from shared.core.values import from_item, to_row
 from shared.ports import Binding, Confirmation, Parking, RowWriter
 from shared.settle.decide import key_fields
@@ -93,8 +92,8 @@ def _known_by_key(
     nobodys: dict[ItemId, Item] = {}
     for item_id, item in items.items():
         entry = by_hash.get(keyed[item_id]) if item_id in keyed else None
-        if item.sync_key == CHECK_KEY:
-            yield Confirmation(claimed=claimed[item_id])  # the next check of the rights takes it away
+        if item.is_check:
+            yield Confirmation(claimed=claimed[item_id])
         elif entry is None:
             nobodys[item_id] = item
         elif entry.item_id not in (None, item_id) and entry.state is not EntryState.TOMBSTONE:

@@ -200,7 +200,7 @@ class _Planner:
 
     def _strays(self, items: Mapping[ItemId, Item | None]) -> None:
         """Items that are not tied to a row: another row's, nobody's, or a row to be."""
-        there = self._read(items)
+        there = {item_id: item for item_id, item in self._read(items).items() if not item.is_check}
         keyed = {item_id: key for item_id, item in there.items() if (key := keyed_hash(item)) is not None}
         by_hash = self.sight.ledger.by_hashes(self.definition.id, list(keyed.values()))
         nobodys = {}

@@ -11,6 +11,7 @@ from shared.core.definition import DeletePolicy, Direction, ForeignPolicy, Guard
 from shared.core.errors import ConfigurationError
 from shared.core.ids import ItemId
 from shared.core.items import LATEST
+from shared.core.naming import CHECK_KEY
 from shared.core.runs import DeltaCursor, RunCounts
 from tests.settle.test_planning import planned, some
 from tests.settle.two_way import BOTH, natural, pull, see, two_way
@@ -183,6 +184,12 @@ def test_a_push_that_becomes_two_way_is_planned_with_what_waits_in_the_list(meta
     assert some(wide["counts"]) == expected
     assert (wide["conflicts"], wide["list"]["read"]) == ({}, "whole")
     world.close()
+
+
+def test_an_item_that_only_tries_whether_items_can_be_written_is_in_no_plan(world: World):
+    known(world, 2)
+    world.lists.add({world.definition.target.key_column: CHECK_KEY})
+    assert some(planned(world)["counts"]) == {"stays_equal": 2}
 
 
 def test_a_field_that_is_new_is_read_from_the_items_and_its_conflicts_are_counted(world: World):

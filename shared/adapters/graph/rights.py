@@ -101,7 +101,7 @@ class _Check:
         elements = page_of(self._client.expect(self._send("GET", address, None)))
         # `eq` does not tell capitals from small letters, nor blanks at the end.
         items = [item for element in elements if (item := item_of(element, own.key_column)) is not None]
-        return [item.id for item in items if item.sync_key == CHECK_KEY]
+        return [item.id for item in items if item.is_check]
 
     def _written(self, list_id: ListId, fields: Mapping[str, str], days: DayColumn | None) -> tuple[Problem, ...]:
         answer = self._send("POST", urls.items(self._site, list_id), {"fields": fields})
